@@ -1,0 +1,109 @@
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+import packageJson from '../../package.json' with { type: 'json' };
+import { type Config, defaults } from '../config/settings.ts';
+import { hello, NAME_MAX_ENCODED_BYTES } from './features/hello.ts';
+import { random } from './features/random.ts';
+import { Lifecycle } from './lifecycle.ts';
+import {
+  BODY_MAX_BYTES,
+  HEADERS_MAX_BYTES,
+  HEADERS_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
+  STALLED_TIMEOUT_MS,
+  TIMEOUT_CHECK_INTERVAL_MS,
+} from './limits.ts';
+import { createLogger } from './log.ts';
+import { Metrics } from './metrics.ts';
+import { health } from './operations/health.ts';
+import { metricsRoute } from './operations/metrics.ts';
+import { answerErrors, sendError } from './plugins/errors.ts';
+import { answerUnmatched } from './plugins/not-found.ts';
+import { readPlainNumbers } from './plugins/plain-numbers.ts';
+import { requestId } from './request-id.ts';
+import { Requests } from './requests.ts';
+import { answerSocketError } from './socket-errors.ts';
+import type { App } from './types.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly lifecycle: Lifecycle;
+    readonly requests: Requests;
+  }
+}
+
+/** What the process that runs the app knows and the app does not. */
+export type Surroundings = {
+  /** Where the log goes; standard output otherwise. */
+  readonly log?: FastifyBaseLogger;
+  /** Which of several processes this is. */
+  readonly worker?: string;
+};
+
+/**
+ * The service, complete, with every option that it runs with: what is tested is what is shipped. It does not listen:
+ * `src/server` does that, and `supertest(app.server)` after `await app.ready()`.
+ *
+ * @param overrides settings other than the defaults, already checked (`readConfig` reads and checks the environment)
+ */
+export function buildApp(overrides: Partial<Config> = {}, surroundings: Surroundings = {}): App {
+  const config: Config = { ...defaults, ...overrides };
+  const { worker = 'single' } = surroundings;
+  const log = surroundings.log ?? createLogger(config, worker);
+  const lifecycle = new Lifecycle();
+  const metrics = new Metrics();
+  const requests = new Requests(config, lifecycle, metrics);
+
+  const app = Fastify({
+    loggerInstance: log,
+    // One line a request, written by Requests. Fastify's two cost twice.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestId,
+    requestIdHeader: false,
+    trustProxy: trustProxyOption(config.trustProxy),
+    bodyLimit: BODY_MAX_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: STALLED_TIMEOUT_MS,
+    keepAliveTimeout: config.keepAliveTimeoutMs,
+    http: {
+      maxHeaderSize: HEADERS_MAX_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+    },
+    routerOptions: { maxParamLength: NAME_MAX_ENCODED_BYTES },
+    // Coercion is plain-numbers.ts's. What a client sends beyond the schema is left alone, not silently removed.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    // A request that arrives while the app closes is answered like any other: it may be the last on its connection.
+    return503OnClosing: false,
+    // Errors that the router finds before there is a route, and so before any hook.
+    frameworkErrors: (error, request, reply) => {
+      requests.begin(request, reply);
+      sendError(error, request, reply, requests);
+    },
+    clientErrorHandler: (error, socket) => answerSocketError(error, socket, log, metrics),
+  });
+  app.server.maxConnections = config.maxConnections;
+
+  app.decorate('lifecycle', lifecycle);
+  app.decorate('requests', requests);
+  app.addHook('onRequest', (request, reply, done) => {
+    requests.begin(request, reply);
+    done();
+  });
+
+  answerErrors(app, requests);
+  answerUnmatched(app);
+  readPlainNumbers(app);
+
+  app.register(health, { lifecycle, version: packageJson.version, worker });
+  app.register(metricsRoute, { metrics });
+
+  app.register(hello);
+  app.register(random);
+
+  return app;
+}
+
+function trustProxyOption(setting: string): boolean | string | ((address: string, hop: number) => boolean) {
+  if (setting === '') return false;
+  return /^\d+$/.test(setting) ? (_address, hop) => hop < Number(setting) : setting;
+}

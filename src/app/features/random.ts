@@ -1,0 +1,25 @@
+import { randomInt } from 'node:crypto';
+import type { Plugin } from '../types.ts';
+
+const options = {
+  schema: {
+    querystring: {
+      type: 'object',
+      required: ['number'],
+      // crypto.randomInt draws from fewer than 2^48 numbers, and both ends are among them here.
+      properties: { number: { type: 'integer', minimum: 0, maximum: 2 ** 48 - 2 } },
+    },
+  },
+} as const;
+
+/** A uniformly distributed random whole number from 0 to `number`, both included: `GET /random?number=27` → `13`. */
+export const random: Plugin = (app, _options, done) => {
+  for (const path of ['/random', '/']) {
+    app.get(path, options, (request, reply) => {
+      // A number from a cache is not random.
+      reply.header('cache-control', 'no-store');
+      return String(randomInt(request.query.number + 1));
+    });
+  }
+  done();
+};

@@ -1,0 +1,40 @@
+import type { Lifecycle } from '../lifecycle.ts';
+import type { Plugin } from '../types.ts';
+
+export type HealthOptions = { readonly lifecycle: Lifecycle; readonly version: string; readonly worker: string };
+
+/**
+ * - `/livez`: the process turns. It looks at nothing else: a restart mends no dependency.
+ * - `/readyz`: send requests here; 503 while the process starts or drains.
+ * - `/health`: the same for people, with what is known about this process.
+ */
+export const health: Plugin<HealthOptions> = (app, { lifecycle, version, worker }, done) => {
+  const startedAt = performance.now();
+  const isReady = () => lifecycle.state === 'ready';
+
+  app.addHook('onRequest', (_request, reply, next) => {
+    reply.header('cache-control', 'no-store');
+    next();
+  });
+
+  app.get('/livez', () => ({ status: 'ok' }));
+
+  app.get('/readyz', (_request, reply) => {
+    reply.code(isReady() ? 200 : 503);
+    return { status: lifecycle.state };
+  });
+
+  app.get('/health', (_request, reply) => {
+    reply.code(isReady() ? 200 : 503);
+    return {
+      status: isReady() ? 'ok' : 'unavailable',
+      checks: { lifecycle: { status: isReady() ? 'ok' : 'unavailable', state: lifecycle.state } },
+      version,
+      node: process.version,
+      worker,
+      pid: process.pid,
+      uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
+    };
+  });
+  done();
+};

@@ -1,0 +1,71 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Metrics } from './metrics.ts';
+import { PROBLEM_TYPE, problem } from './problem.ts';
+import { REQUEST_ID_HEADER, requestId } from './request-id.ts';
+
+/** How long a client may go on sending after it was told that it is refused. Closing at once would reset the connection, and the answer with it. */
+const LINGER_MS = 1000;
+
+/**
+ * Answers what never became a request, because the parser refused it or it did not arrive in time. Fastify's hooks and
+ * error handlers do not see these: there is nothing but a socket.
+ *
+ * @see https://nodejs.org/api/http.html#event-clienterror
+ */
+export function answerSocketError(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  log: FastifyBaseLogger,
+  metrics: Metrics,
+): void {
+  // The client is gone, or has been answered before: the parser complains again about each further piece.
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    if (!socket.writableEnded) socket.destroy();
+    return;
+  }
+  const { status, code, detail } = refusalOf(error);
+  const id = requestId({ headers: {} });
+  metrics.requestMalformed(status);
+  log.info({ requestId: id, status, reason: error.code }, 'malformed request');
+  // In the middle of an answer a second one would be taken for a part of it.
+  if (isAnswering(socket)) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(problem(status, code, detail, id));
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      `Content-Type: ${PROBLEM_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      `Date: ${new Date().toUTCString()}`,
+      `${REQUEST_ID_HEADER}: ${id}`,
+      'X-Content-Type-Options: nosniff',
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+type Refusal = { status: number; code: string; detail: string };
+
+function refusalOf({ code }: NodeJS.ErrnoException): Refusal {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return { status: 431, code: 'HEADERS_TOO_LARGE', detail: 'The request line and headers are too large.' };
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return { status: 413, code: 'CHUNK_EXTENSIONS_TOO_LARGE', detail: 'The chunk extensions are too large.' };
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { status: 408, code: 'REQUEST_TIMEOUT', detail: 'The request did not arrive completely in time.' };
+    default:
+      return { status: 400, code: 'MALFORMED_REQUEST', detail: 'This is not a valid HTTP/1.1 request.' };
+  }
+}
+
+function isAnswering(socket: Socket & { _httpMessage?: { headersSent: boolean } | null }): boolean {
+  return socket._httpMessage?.headersSent === true;
+}

@@ -1,0 +1,24 @@
+import { describe, type Environment, type Schema, sourceOf } from './read-config.ts';
+import { type Config, type SettingName, settingNames, settings, variableOf } from './settings.ts';
+
+/** One line for each setting: `PORT=3000 (default)`. Secrets are masked. */
+export function explain(config: Config, environment: Environment): string {
+  return settingNames
+    .map((name) => `${variableOf(name)}=${shown(name, config)} (${sourceOf(name, environment)})`)
+    .join('\n');
+}
+
+/** The settings as a Markdown table, as the README has it. */
+export function settingsTable(): string {
+  const rows = settingNames.map((name) => {
+    const schema: Schema = settings.properties[name];
+    const fallback = schema.default === '' ? 'empty' : `\`${schema.default}\``;
+    return `| \`${variableOf(name)}\` | ${fallback} | ${describe(schema)} | ${schema.description} |`;
+  });
+  return ['| variable | default | values | what it does |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+function shown(name: SettingName, config: Config): string {
+  const schema: Schema = settings.properties[name];
+  return schema.writeOnly === true ? '(hidden)' : String(config[name]);
+}

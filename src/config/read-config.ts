@@ -1,0 +1,111 @@
+import { isIP } from 'node:net';
+import { type Config, type SettingName, settingNames, settings, variableOf } from './settings.ts';
+import { timingProblems } from './timing.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Every mistake in the environment at once; each of `problems` is a sentence that says what to do. */
+export class ConfigError extends Error {
+  readonly code = 'CONFIG_INVALID';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is wrong:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads the configuration from environment variables. An empty variable counts as unset.
+ *
+ * @throws {ConfigError} naming all the mistakes
+ */
+export function readConfig(environment: Environment): Config {
+  const problems: string[] = [];
+  const entries = settingNames.map((name) => {
+    const schema: Schema = settings.properties[name];
+    const text = environment[variableOf(name)] ?? '';
+    const value = text === '' ? schema.default : parse(schema, text);
+    if (value === undefined) {
+      const shown = schema.writeOnly === true ? 'another value (hidden)' : JSON.stringify(text);
+      problems.push(`${variableOf(name)} must be ${describe(schema)}, got ${shown}`);
+    }
+    return [name, value] as const;
+  });
+  const config = Object.fromEntries(entries) as Config;
+  if (problems.length === 0) problems.push(...trustProxyProblems(config), ...timingProblems(config));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(config);
+}
+
+/** Whether the value of this setting came from the environment or is the default. */
+export function sourceOf(name: SettingName, environment: Environment): 'environment' | 'default' {
+  return environment[variableOf(name)] ? 'environment' : 'default';
+}
+
+/** The part of JSON Schema that settings are written in. */
+export type Schema = {
+  readonly type?: 'string' | 'integer' | 'boolean';
+  readonly const?: string;
+  readonly enum?: readonly string[];
+  readonly anyOf?: readonly Schema[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly default?: string | number | boolean;
+  readonly description?: string;
+  readonly writeOnly?: boolean;
+};
+
+/** `undefined` where the text is not what the schema asks for. Numbers are plain decimals: no `1e3`, no `0x10`, no ` 7`. */
+export function parse(schema: Schema, text: string): string | number | boolean | undefined {
+  if (schema.anyOf) {
+    for (const alternative of schema.anyOf) {
+      const value = parse(alternative, text);
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  }
+  if (schema.const !== undefined) return text === schema.const ? text : undefined;
+  if (schema.enum) return schema.enum.includes(text) ? text : undefined;
+  switch (schema.type) {
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : undefined;
+    case 'integer': {
+      const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+      const { minimum = -Infinity, maximum = Infinity } = schema;
+      return value >= minimum && value <= maximum ? value : undefined;
+    }
+    default:
+      return text.length >= (schema.minLength ?? 0) ? text : undefined;
+  }
+}
+
+/** What the schema asks for, in words: `a whole number from 0 to 65535`. */
+export function describe(schema: Schema): string {
+  if (schema.anyOf) return schema.anyOf.map(describe).join(' or ');
+  if (schema.const !== undefined) return schema.const;
+  if (schema.enum) return `one of ${schema.enum.join(', ')}`;
+  if (schema.type === 'boolean') return 'true or false';
+  if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`;
+  return 'text';
+}
+
+const ADDRESS_GROUPS = ['loopback', 'linklocal', 'uniquelocal'];
+
+function trustProxyProblems({ trustProxy }: Config): string[] {
+  if (trustProxy === '' || /^\d{1,2}$/.test(trustProxy)) return [];
+  const wrong = trustProxy.split(',').filter((entry) => {
+    const [address = '', bits, ...rest] = entry.trim().split('/');
+    if (ADDRESS_GROUPS.includes(entry.trim())) return false;
+    const widest = { 4: 32, 6: 128 }[isIP(address)];
+    if (widest === undefined || rest.length > 0) return true;
+    return bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= widest);
+  });
+  return wrong.length === 0
+    ? []
+    : [
+        `TRUST_PROXY must be a number of proxies or a list of addresses, ranges and ${ADDRESS_GROUPS.join(', ')}, got ${JSON.stringify(wrong.join(','))}; to trust everybody would let clients choose their own address`,
+      ];
+}

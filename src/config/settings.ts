@@ -1,0 +1,124 @@
+import type { XStatic } from 'typebox/schema';
+
+/**
+ * Every setting, once: type, bounds, default and explanation. The environment variable of `drainTimeoutMs` is
+ * `DRAIN_TIMEOUT_MS`, and so on for all. The validation, the types, `--explain-config` and the README's table come from
+ * here.
+ *
+ * It is a JSON Schema literal whose static type TypeBox infers: nothing of TypeBox is loaded at run time, see
+ * docs/decisions/0002-schemas.md. `writeOnly` marks a secret: its value is never shown.
+ */
+export const settings = {
+  type: 'object',
+  required: [
+    'host',
+    'port',
+    'workers',
+    'logLevel',
+    'requestLog',
+    'keepAliveTimeoutMs',
+    'maxConnections',
+    'trustProxy',
+    'startTimeoutMs',
+    'drainDelayMs',
+    'drainIdleMs',
+    'drainTimeoutMs',
+  ],
+  properties: {
+    host: {
+      type: 'string',
+      minLength: 1,
+      default: '0.0.0.0',
+      description: 'Address to listen on. `::` is every address, IPv6 and IPv4.',
+    },
+    port: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 65535,
+      default: 3000,
+      description: 'TCP port to listen on. 0 takes any free one; the log says which.',
+    },
+    workers: {
+      anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 1, maximum: 1024 }],
+      default: 'auto',
+      description:
+        'Processes that serve. `auto` is one per core this process may use (affinity and cgroup quotas count); 1 serves in the first process, with no supervisor.',
+    },
+    logLevel: {
+      enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+      default: 'info',
+      description: 'The least important level that is logged.',
+    },
+    requestLog: {
+      type: 'boolean',
+      default: true,
+      description: 'One log line for each request. Off, only requests that failed (5xx) are logged.',
+    },
+    keepAliveTimeoutMs: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 3_600_000,
+      default: 72_000,
+      description:
+        'How long an idle connection is kept. Longer than the idle time-out of the proxy in front (nginx and ALB: 60 s), or it answers 502 now and then.',
+    },
+    maxConnections: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 16_000,
+      description: 'Connections that one process holds at most; it closes further ones at once.',
+    },
+    trustProxy: {
+      type: 'string',
+      default: '',
+      description:
+        'Whose `X-Forwarded-*` headers to believe: a number of proxies in front (`1`), or their addresses and ranges, separated by commas (`10.0.0.0/8,loopback`). Empty: nobody’s.',
+    },
+    startTimeoutMs: {
+      type: 'integer',
+      minimum: 100,
+      maximum: 600_000,
+      default: 10_000,
+      description: 'A worker that is not ready by then is killed and started anew.',
+    },
+    drainDelayMs: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 600_000,
+      default: 0,
+      description:
+        'After the signal: not ready, but still accepting, for so long, so that load balancers notice. 5000 suits Kubernetes.',
+    },
+    drainIdleMs: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 600_000,
+      default: 3000,
+      description: 'Then: no new connection, but an idle one may still bring a last request, for so long.',
+    },
+    drainTimeoutMs: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 600_000,
+      default: 8000,
+      description: 'So long after accepting ended, requests that are still open are cut, and the exit code is 1.',
+    },
+  },
+} as const;
+
+/** The service's whole configuration, checked. Times are whole milliseconds. */
+export type Config = Readonly<XStatic<typeof settings>>;
+
+export type SettingName = keyof Config;
+
+export const settingNames = settings.required;
+
+/** `drainTimeoutMs` is read from `DRAIN_TIMEOUT_MS`. */
+export function variableOf(name: SettingName): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+export const defaults = Object.freeze(
+  Object.fromEntries(settingNames.map((name) => [name, settings.properties[name].default])),
+) as Config;

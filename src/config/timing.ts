@@ -1,0 +1,44 @@
+import type { Config } from './settings.ts';
+
+/**
+ * The timing budget: every time that has to fit inside another one, derived in one place.
+ *
+ * ```
+ * | drainDelayMs | drainIdleMs ... drainTimeoutMs | CLOSE_MS |   the process leaves by itself
+ *                                                             | MARGIN_MS |   its supervisor kills it
+ *                                                                         | MARGIN_MS |   PM2, Docker, systemd or
+ * ```                                                                                     Kubernetes kill them all
+ */
+const MARGIN_MS = 500;
+
+/** For the app to flush and to release what it holds, once no request is open. */
+export const CLOSE_MS = 500;
+
+/** From the signal to the end of a process that serves. */
+export function drainBudgetMs(config: Config): number {
+  return config.drainDelayMs + config.drainTimeoutMs + CLOSE_MS;
+}
+
+/** From the signal until the supervisor kills workers that did not leave by themselves. */
+export function supervisorPatienceMs(config: Config): number {
+  return drainBudgetMs(config) + MARGIN_MS;
+}
+
+/** What whoever stops the service must grant before SIGKILL: PM2's `kill_timeout`, the stop time of a container. */
+export function killTimeoutMs(config: Config): number {
+  return supervisorPatienceMs(config) + MARGIN_MS;
+}
+
+/** What PM2 must grant a new instance to become ready: its `listen_timeout`. */
+export function listenTimeoutMs(config: Config): number {
+  return config.startTimeoutMs + MARGIN_MS;
+}
+
+/** Sentences for the operator, one for each pair of times that do not fit. */
+export function timingProblems(config: Config): string[] {
+  return config.drainIdleMs < config.drainTimeoutMs
+    ? []
+    : [
+        `DRAIN_IDLE_MS (${config.drainIdleMs}) must be less than DRAIN_TIMEOUT_MS (${config.drainTimeoutMs}): idle connections are closed before the deadline cuts everything`,
+      ];
+}

@@ -1,0 +1,15 @@
+import { lookup } from 'node:dns/promises';
+import { buildApp } from '../app/app.ts';
+import type { Config } from '../config/settings.ts';
+
+/**
+ * Goes through a whole start and close on a free port, beside whatever runs already: what would keep the service from
+ * starting, other than a taken port, is found before anything is touched.
+ */
+export async function check(config: Config): Promise<void> {
+  const app = buildApp({ ...config, logLevel: 'silent' });
+  const { address } = await lookup(config.host);
+  await app.listen({ host: address, port: 0 });
+  await app.close();
+  console.log('The configuration is right and the service starts.');
+}

@@ -1,0 +1,81 @@
+import net, { type Server, type Socket } from 'node:net';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+
+/** How long the parent may still hand over connections that it accepted before it heard of the closing. */
+const HANDOVER_MS = 100;
+
+/** Idle connections that outstayed their time are closed in slices, spread over this window, not in one stampede. */
+const CLOSING_WINDOW_MS = 1000;
+const SLICE_MS = 10;
+
+/** The open connections of one HTTP server. */
+export class Connections {
+  readonly #server: Server;
+  readonly #busy: () => Iterable<Socket>;
+  /** Each with the bytes that had come from it when it was last known to be between two requests. */
+  readonly #open = new Map<Socket, number>();
+
+  /** @param busy the connections on which a request is being answered */
+  constructor(server: Server, busy: () => Iterable<Socket>) {
+    this.#server = server;
+    this.#busy = busy;
+    server.on('connection', (socket: Socket) => {
+      this.#open.set(socket, 0);
+      socket.on('close', () => this.#open.delete(socket));
+    });
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * Accepts no more. `http.Server#close` would close idle keep-alive connections as well, under the feet of clients that
+   * are just sending; `net.Server#close` lets them be.
+   */
+  stopAccepting(): void {
+    if (this.#server.listening) net.Server.prototype.close.call(this.#server);
+  }
+
+  /**
+   * Waits until every connection is gone. Answers announce the closing, so busy ones go by themselves. Idle ones have
+   * `idleMs` to bring a last request; then those that brought none are closed.
+   *
+   * @returns after `timeoutMs` at the latest, how many idle connections were closed
+   */
+  async settle(idleMs: number, timeoutMs: number): Promise<number> {
+    for (const socket of this.#open.keys()) this.#open.set(socket, socket.bytesRead);
+    const startedAt = performance.now();
+    const elapsedMs = () => performance.now() - startedAt;
+    let slice = 0;
+    let closed = 0;
+    await sleep(HANDOVER_MS);
+    while (this.#open.size > 0 && elapsedMs() < timeoutMs) {
+      if (elapsedMs() >= idleMs) {
+        slice ||= Math.ceil((this.#open.size * SLICE_MS) / CLOSING_WINDOW_MS);
+        closed += this.#closeIdle(slice);
+      }
+      await sleep(SLICE_MS);
+      // Timers run before the sockets are read, immediates after: what has arrived by now has been seen.
+      await setImmediate();
+    }
+    return closed;
+  }
+
+  /** Cuts what is left. */
+  destroy(): void {
+    for (const socket of this.#open.keys()) socket.destroy();
+  }
+
+  #closeIdle(most: number): number {
+    const busy = new Set(this.#busy());
+    let closed = 0;
+    for (const [socket, bytes] of this.#open) {
+      // More bytes than before and yet no request: one is just arriving.
+      if (busy.has(socket) || socket.bytesRead > bytes) continue;
+      socket.destroySoon();
+      if (++closed === most) break;
+    }
+    return closed;
+  }
+}

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { App } from '../app/types.ts';
+import type { Config } from '../config/settings.ts';
+import { CLOSE_MS } from '../config/timing.ts';
+import type { Connections } from './connections.ts';
+
+/** Why the process ends: a signal's name or another word for the log, and the failure if it is one. */
+export type Cause = { readonly signal: string; readonly failure?: unknown };
+
+/** After a failure nobody knows what still works, so the drain is short. */
+const DRAIN_AFTER_FAILURE_MS = 2000;
+
+/** So many of the requests that were cut are named in the log. */
+const NAMED_MAX = 20;
+
+/**
+ * Ends the service without cutting anyone off, step by step as docs/drain.md tells, and leaves one line in the log.
+ *
+ * @returns whether every request got its whole answer and everything was released, within `drainBudgetMs`
+ */
+export async function drain(app: App, connections: Connections, config: Config, cause: Cause): Promise<boolean> {
+  const { lifecycle, requests, log } = app;
+  const hasFailed = cause.failure !== undefined;
+  const timeoutMs = hasFailed ? Math.min(config.drainTimeoutMs, DRAIN_AFTER_FAILURE_MS) : config.drainTimeoutMs;
+  const idleMs = hasFailed ? Math.min(config.drainIdleMs, timeoutMs / 2) : config.drainIdleMs;
+  const steps = new Steps();
+  const atStart = { connections: connections.count, inFlight: requests.open.size, answered: requests.answered };
+
+  lifecycle.advance('draining');
+  await steps.time('delay', hasFailed ? 0 : sleep(config.drainDelayMs));
+  connections.stopAccepting();
+  const idleClosed = await steps.time('settle', connections.settle(idleMs, timeoutMs));
+  const cut = [...requests.open.values()];
+  connections.destroy();
+  const isReleased = await steps.time(
+    'close',
+    Promise.race([app.close().then(() => true), sleep(CLOSE_MS, false, { ref: false })]),
+  );
+  lifecycle.advance('closed');
+
+  const report = {
+    signal: cause.signal,
+    ms: steps.totalMs,
+    stepsMs: steps.ms,
+    connections: atStart.connections,
+    idleClosed,
+    inFlight: atStart.inFlight,
+    finished: requests.answered - atStart.answered,
+    cut: cut.length,
+  };
+  if (cut.length > 0) {
+    const cutRequests = cut.slice(0, NAMED_MAX).map(({ request, startedAt }) => ({
+      requestId: request.id,
+      method: request.method,
+      route: request.routeOptions.url,
+      ms: Math.round(performance.now() - startedAt),
+    }));
+    log.error({ ...report, cutRequests }, 'drained; the requests still open at the deadline were cut');
+  } else if (!isReleased) {
+    log.error(report, `drained, but what the app holds was not released within ${CLOSE_MS} ms`);
+  } else {
+    log.info(report, 'drained');
+  }
+  return cut.length === 0 && isReleased;
+}
+
+class Steps {
+  readonly ms: Record<string, number> = {};
+  readonly #startedAt = performance.now();
+
+  get totalMs(): number {
+    return Math.round(performance.now() - this.#startedAt);
+  }
+
+  async time<Result>(step: string, work: Result): Promise<Awaited<Result>> {
+    const startedAt = performance.now();
+    const result = await work;
+    this.ms[step] = Math.round(performance.now() - startedAt);
+    return result;
+  }
+}

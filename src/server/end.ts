@@ -1,0 +1,70 @@
+import closeWithGrace from 'close-with-grace';
+import type { App } from '../app/types.ts';
+import type { Config } from '../config/settings.ts';
+import { drainBudgetMs } from '../config/timing.ts';
+import type { Connections } from './connections.ts';
+import { type Cause, drain } from './drain.ts';
+import { flushLog } from './log-destination.ts';
+
+/** A second signal within this time is the first one arriving twice: from the terminal, and passed on by npm. */
+const SAME_SIGNAL_MS = 500;
+
+/** Should the drain itself hang, the process ends so long after its budget is spent. */
+const LAST_RESORT_MS = 250;
+
+/**
+ * Arranges the end of the process: `end(signal)` drains, and so does an uncaught failure. It exits with 0 when every
+ * request got its whole answer; with 1 when one was cut, after a failure, or at once when `end` is called again.
+ */
+export function arrangeEnd(app: App, connections: Connections, config: Config): (signal: string) => void {
+  const { log } = app;
+  let signalledAt: number | undefined;
+  let cause: Cause | undefined;
+
+  const grace = closeWithGrace(
+    {
+      delay: drainBudgetMs(config) + LAST_RESORT_MS,
+      logger: false,
+      // Signals come through `end`, which can tell a second one from an echo. And a listener for SIGSEGV, SIGBUS, SIGFPE
+      // or SIGILL would turn a crash into a process that hangs.
+      skip: [
+        'SIGHUP',
+        'SIGINT',
+        'SIGQUIT',
+        'SIGILL',
+        'SIGTRAP',
+        'SIGABRT',
+        'SIGBUS',
+        'SIGFPE',
+        'SIGSEGV',
+        'SIGUSR2',
+        'SIGTERM',
+      ],
+      onSecondError: (failure) => log.fatal({ err: failure }, 'another failure while draining: exiting at once'),
+      onTimeout: () => log.fatal('the drain hangs: exiting'),
+    },
+    async ({ err }) => {
+      if (cause === undefined) {
+        cause = { signal: 'failure', failure: err ?? new Error('something that is no error was thrown') };
+        log.fatal({ err: cause.failure }, 'uncaught failure: draining, then exiting with 1');
+      }
+      const isComplete = await drain(app, connections, config, cause);
+      await flushLog();
+      process.exit(isComplete && cause.failure === undefined ? 0 : 1);
+    },
+  );
+
+  return (signal) => {
+    if (signalledAt === undefined) {
+      signalledAt = performance.now();
+      // A failure may have begun the drain already.
+      if (cause === undefined) {
+        cause = { signal };
+        grace.close();
+      }
+    } else if (performance.now() - signalledAt > SAME_SIGNAL_MS) {
+      log.warn({ signal }, 'second signal: exiting at once');
+      flushLog().finally(() => process.exit(1));
+    }
+  };
+}

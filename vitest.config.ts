@@ -1,0 +1,22 @@
+import { defineConfig } from 'vitest/config';
+
+// Generous, for slow cores: what is awaited is an event, so that a quick machine does not wait.
+const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'service',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/system/**'],
+          ...timeouts,
+        },
+      },
+      {
+        test: { name: 'system', include: ['test/system/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 600_000 },
+      },
+    ],
+  },
+});
