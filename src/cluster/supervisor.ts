@@ -6,6 +6,7 @@ import type { Config } from '../config/settings.ts';
 import { supervisorPatienceMs } from '../config/timing.ts';
 import { workerCount } from '../config/worker-count.ts';
 import { flushLog, logDestination } from '../server/log-destination.ts';
+import { READY, STOP } from '../server/messages.ts';
 import { replacementDelayMs, startBackoffMs } from './backoff.ts';
 
 const EXIT_CONFIG = 78;
@@ -77,7 +78,7 @@ export class Supervisor {
       worker.process.kill('SIGKILL');
     }, this.#config.startTimeoutMs);
     worker.on('message', (message) => {
-      if (message === 'ready') this.#onReady(place);
+      if (message === READY) this.#onReady(place);
     });
     worker.on('exit', (code, signal) => this.#onExit(place, code, signal));
     // Sending to a worker that is just dying fails; its exit tells the same.
@@ -97,7 +98,7 @@ export class Supervisor {
     const id = place.worker?.id;
     Object.assign(place, { worker: undefined, state: 'empty' });
     if (this.#stoppingSince !== undefined) {
-      if (code !== 0) this.#exitCode ||= 1;
+      if (wasReady && code !== 0) this.#exitCode ||= 1;
       this.#endWhenEmpty();
       return;
     }
@@ -130,9 +131,10 @@ export class Supervisor {
   #stop(exitCode: number): void {
     this.#exitCode = exitCode;
     this.#stoppingSince = performance.now();
-    for (const { worker, timer } of this.#places) {
+    for (const { worker, state, timer } of this.#places) {
       clearTimeout(timer);
-      worker?.process.kill('SIGTERM');
+      if (state === 'ready') worker?.send(STOP);
+      else worker?.process.kill('SIGTERM');
     }
     const patience = supervisorPatienceMs(this.#config);
     setTimeout(() => {

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { readConfig } from '../config/read-config.ts';
+import { STOP } from '../server/messages.ts';
 
 /** A process that serves under the supervisor. */
 export async function main(): Promise<void> {
@@ -7,7 +8,15 @@ export async function main(): Promise<void> {
   process.on('SIGINT', () => {});
   const config = readConfig(process.env);
   const { serve } = await import('../server/serve.ts');
-  const end = await serve(config, { signals: ['SIGTERM'], worker: String(cluster.worker?.id) });
-  // The supervisor is gone, however it went. Nobody would replace or stop this worker any more.
-  process.on('disconnect', () => end('supervisor lost'));
+  const worker = cluster.worker;
+  const end = await serve(config, { signals: ['SIGTERM'], isSocketShared: true, worker: String(worker?.id) });
+  process.on('message', (message) => {
+    if (message === STOP) end('SIGTERM', true);
+  });
+  // The supervisor is gone, however it went: nobody would replace or stop this worker any more.
+  worker?.on('disconnect', () => {
+    // Else node:cluster exits right after this, whatever is in flight.
+    worker.exitedAfterDisconnect = true;
+    end('supervisor lost', true);
+  });
 }

@@ -1,6 +1,6 @@
-import { lookup } from 'node:dns/promises';
 import { buildApp } from '../app/app.ts';
 import type { Config } from '../config/settings.ts';
+import { listen } from './listen.ts';
 
 /**
  * Goes through a whole start and close on a free port, beside whatever runs already: what would keep the service from
@@ -8,8 +8,7 @@ import type { Config } from '../config/settings.ts';
  */
 export async function check(config: Config): Promise<void> {
   const app = buildApp({ ...config, logLevel: 'silent' });
-  const { address } = await lookup(config.host);
-  await app.listen({ host: address, port: 0 });
+  await listen(app, { host: config.host, port: 0 });
   await app.close();
   console.log('The configuration is right and the service starts.');
 }

@@ -4,6 +4,9 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 /** How long the parent may still hand over connections that it accepted before it heard of the closing. */
 const HANDOVER_MS = 100;
 
+/** For the connections that are established but not accepted yet. A thousand of them take a tenth of it. */
+const ACCEPT_QUEUE_MS = 500;
+
 /** Idle connections that outstayed their time are closed in slices, spread over this window, not in one stampede. */
 const CLOSING_WINDOW_MS = 1000;
 const SLICE_MS = 10;
@@ -32,9 +35,14 @@ export class Connections {
   /**
    * Accepts no more. `http.Server#close` would close idle keep-alive connections as well, under the feet of clients that
    * are just sending; `net.Server#close` lets them be.
+   *
+   * Connections that wait in the socket's queue are reset when its last owner closes it, which `isLastOwner` says this
+   * is. Then the queue is emptied first: see docs/decisions/0003-accept-queue.md.
    */
-  stopAccepting(): void {
-    if (this.#server.listening) net.Server.prototype.close.call(this.#server);
+  async stopAccepting(isLastOwner: boolean): Promise<void> {
+    if (!this.#server.listening) return;
+    if (isLastOwner) await this.#emptyAcceptQueue();
+    net.Server.prototype.close.call(this.#server);
   }
 
   /**
@@ -65,6 +73,22 @@ export class Connections {
   /** Cuts what is left. */
   destroy(): void {
     for (const socket of this.#open.keys()) socket.destroy();
+  }
+
+  async #emptyAcceptQueue(): Promise<void> {
+    const server: Server & { _handle?: { listen?: (backlog: number) => number } | null } = this.#server;
+    // Listening again with a backlog of nothing keeps new connections out. Node has no public way to do it.
+    server._handle?.listen?.(0);
+    let accepted = 0;
+    const count = () => accepted++;
+    server.on('connection', count);
+    const until = performance.now() + ACCEPT_QUEUE_MS;
+    // The loop accepts one connection a turn: a turn without any has seen the end of the queue.
+    do {
+      accepted = 0;
+      await setImmediate();
+    } while (accepted > 0 && performance.now() < until);
+    server.off('connection', count);
   }
 
   #closeIdle(most: number): number {

@@ -4,8 +4,14 @@ import type { Config } from '../config/settings.ts';
 import { CLOSE_MS } from '../config/timing.ts';
 import type { Connections } from './connections.ts';
 
-/** Why the process ends: a signal's name or another word for the log, and the failure if it is one. */
-export type Cause = { readonly signal: string; readonly failure?: unknown };
+/** Why the process ends. */
+export type Cause = {
+  /** A signal's name, or another word for the log. */
+  readonly signal: string;
+  /** Whether no other process goes on accepting from the same socket. */
+  readonly isLastOwner: boolean;
+  readonly failure?: unknown;
+};
 
 /** After a failure nobody knows what still works, so the drain is short. */
 const DRAIN_AFTER_FAILURE_MS = 2000;
@@ -26,9 +32,10 @@ export async function drain(app: App, connections: Connections, config: Config, 
   const steps = new Steps();
   const atStart = { connections: connections.count, inFlight: requests.open.size, answered: requests.answered };
 
+  log.info({ signal: cause.signal, ...atStart }, 'draining');
   lifecycle.advance('draining');
   await steps.time('delay', hasFailed ? 0 : sleep(config.drainDelayMs));
-  connections.stopAccepting();
+  await connections.stopAccepting(cause.isLastOwner);
   const idleClosed = await steps.time('settle', connections.settle(idleMs, timeoutMs));
   const cut = [...requests.open.values()];
   connections.destroy();

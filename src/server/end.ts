@@ -12,11 +12,14 @@ const SAME_SIGNAL_MS = 500;
 /** Should the drain itself hang, the process ends so long after its budget is spent. */
 const LAST_RESORT_MS = 250;
 
+/** Ends the process. @param isLastOwner whether no other process goes on accepting from the same socket */
+export type End = (signal: string, isLastOwner: boolean) => void;
+
 /**
- * Arranges the end of the process: `end(signal)` drains, and so does an uncaught failure. It exits with 0 when every
- * request got its whole answer; with 1 when one was cut, after a failure, or at once when `end` is called again.
+ * Arranges the end of the process: the returned function drains, and so does an uncaught failure. It exits with 0 when
+ * every request got its whole answer; with 1 when one was cut, after a failure, or at once when it is called again.
  */
-export function arrangeEnd(app: App, connections: Connections, config: Config): (signal: string) => void {
+export function arrangeEnd(app: App, connections: Connections, config: Config): End {
   const { log } = app;
   let signalledAt: number | undefined;
   let cause: Cause | undefined;
@@ -45,7 +48,11 @@ export function arrangeEnd(app: App, connections: Connections, config: Config): 
     },
     async ({ err }) => {
       if (cause === undefined) {
-        cause = { signal: 'failure', failure: err ?? new Error('something that is no error was thrown') };
+        cause = {
+          signal: 'failure',
+          isLastOwner: false,
+          failure: err ?? new Error('something that is no error was thrown'),
+        };
         log.fatal({ err: cause.failure }, 'uncaught failure: draining, then exiting with 1');
       }
       const isComplete = await drain(app, connections, config, cause);
@@ -54,12 +61,12 @@ export function arrangeEnd(app: App, connections: Connections, config: Config): 
     },
   );
 
-  return (signal) => {
+  return (signal, isLastOwner) => {
     if (signalledAt === undefined) {
       signalledAt = performance.now();
       // A failure may have begun the drain already.
       if (cause === undefined) {
-        cause = { signal };
+        cause = { signal, isLastOwner };
         grace.close();
       }
     } else if (performance.now() - signalledAt > SAME_SIGNAL_MS) {

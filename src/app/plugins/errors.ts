@@ -41,6 +41,14 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(body));
 }
 
+/** RFC 9110, 7.2. */
+export function hostMissing(): Error {
+  return Object.assign(new Error('An HTTP/1.1 request needs a Host header.'), {
+    statusCode: 400,
+    code: 'HOST_MISSING',
+  });
+}
+
 /** People throw all sorts of things. */
 function toFastifyError(error: unknown): Partial<FastifyError> & { code: string; message: string } {
   const raised: Partial<FastifyError> = error instanceof Error ? error : {};

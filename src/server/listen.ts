@@ -1,0 +1,28 @@
+import { lookup } from 'node:dns/promises';
+import type { App } from '../app/types.ts';
+import type { Config } from '../config/settings.ts';
+
+/** What to do about the ways in which listening fails. */
+const ADVICE: Record<string, string> = {
+  EADDRINUSE: 'the port is taken: stop what listens there, or set PORT to another one',
+  EACCES: 'ports below 1024 need a privilege: set PORT to a higher one, or grant CAP_NET_BIND_SERVICE',
+  EADDRNOTAVAIL: 'this machine has no such address: set HOST to one that it has, or to 0.0.0.0',
+  ENOTFOUND: 'this name has no address: set HOST to an address of this machine',
+};
+
+/**
+ * Loads the app and listens.
+ *
+ * @throws {Error} that says what to do, where that is known
+ */
+export async function listen(app: App, { host, port }: Pick<Config, 'host' | 'port'>): Promise<void> {
+  try {
+    // Fastify binds every address of "localhost" with a server each; connections are followed on one.
+    const { address } = await lookup(host);
+    await app.listen({ host: address, port });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    const advice = ADVICE[code];
+    throw advice ? new Error(`Cannot listen on ${host}:${port} (${code}): ${advice}.`) : error;
+  }
+}

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { Lifecycle } from '../../src/app/lifecycle.ts';
+import { listeningApp, readyApp } from '../support/app.ts';
+import { RawConnection } from '../support/raw.ts';
+
+describe('the lifecycle', () => {
+  it('goes forwards only', () => {
+    const lifecycle = new Lifecycle();
+    const seen: string[] = [];
+    lifecycle.on('change', (state) => seen.push(state));
+    lifecycle.advance('ready');
+    lifecycle.advance('draining');
+    expect(() => lifecycle.advance('ready')).toThrow('cannot go from draining to ready');
+    expect(() => lifecycle.advance('draining')).toThrow('cannot go from draining to draining');
+    lifecycle.advance('closed');
+    expect(seen).toEqual(['ready', 'draining', 'closed']);
+  });
+
+  it('may skip being ready, when a process is stopped while it starts', () => {
+    const lifecycle = new Lifecycle();
+    lifecycle.advance('draining');
+    expect(lifecycle.state).toBe('draining');
+  });
+});
+
+describe('while it drains, the app', () => {
+  it('announces on every answer that the connection closes', async () => {
+    const { app } = await readyApp();
+    app.lifecycle.advance('ready');
+    expect((await app.inject('/hello')).headers.connection).toBe('keep-alive');
+    app.lifecycle.advance('draining');
+    for (const url of ['/hello', '/nothing', '/random', '/hello/%E0%A4%A', '/livez']) {
+      expect((await app.inject(url)).headers.connection).toBe('close');
+    }
+  });
+
+  it('announces it on the answers that are in flight as well', async () => {
+    let release = () => {};
+    const { app, url } = await listeningApp({}, (extended) => {
+      extended.get('/held', async () => {
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        return 'whole';
+      });
+    });
+    const client = new RawConnection(url).send('GET /held HTTP/1.1\r\nHost: x\r\n\r\n');
+    await expect.poll(() => app.requests.open.size).toBe(1);
+    app.lifecycle.advance('draining');
+    release();
+    const answer = await client.closed();
+    expect(answer).toContain('Connection: close');
+    expect(answer).toMatch(/whole$/);
+  });
+});

@@ -1,0 +1,111 @@
+import supertest from 'supertest';
+import { describe, expect, it } from 'vitest';
+import { listeningApp, readyApp } from '../support/app.ts';
+import { RawConnection } from '../support/raw.ts';
+
+describe('health', () => {
+  it('is live from the beginning to the end', async () => {
+    const { app } = await readyApp();
+    for (const state of ['ready', 'draining', 'closed'] as const) {
+      await supertest(app.server).get('/livez').expect(200, { status: 'ok' }).expect('cache-control', 'no-store');
+      app.lifecycle.advance(state);
+    }
+    await supertest(app.server).get('/livez').expect(200);
+  });
+
+  it('is ready only between starting and draining', async () => {
+    const { app } = await readyApp();
+    await supertest(app.server).get('/readyz').expect(503, { status: 'starting' });
+    app.lifecycle.advance('ready');
+    await supertest(app.server).get('/readyz').expect(200, { status: 'ready' });
+    app.lifecycle.advance('draining');
+    await supertest(app.server).get('/readyz').expect(503, { status: 'draining' });
+  });
+
+  it('tells people what is known', async () => {
+    const { app } = await readyApp();
+    app.lifecycle.advance('ready');
+    const { body } = await supertest(app.server).get('/health').expect(200);
+    expect(body).toEqual({
+      status: 'ok',
+      checks: { lifecycle: { status: 'ok', state: 'ready' } },
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      node: process.version,
+      worker: 'single',
+      pid: process.pid,
+      uptimeSeconds: expect.any(Number),
+    });
+    app.lifecycle.advance('draining');
+    await supertest(app.server).get('/health').expect(503);
+  });
+});
+
+describe('metrics', () => {
+  const samples = (text: string, name: string) => text.split('\n').filter((line) => line.startsWith(name));
+
+  it('count each request under its route, never under what the client sent', async () => {
+    const { app } = await readyApp();
+    await app.inject('/hello/John');
+    await app.inject('/hello/Jane');
+    await app.inject('/random?number=x');
+    for (let scan = 0; scan < 50; scan++) await app.inject(`/scan-${scan}`);
+    const { text } = await supertest(app.server)
+      .get('/metrics')
+      .expect(200)
+      .expect('content-type', /text\/plain/);
+    expect(samples(text, 'http_request_duration_seconds_count')).toEqual([
+      'http_request_duration_seconds_count{method="GET",route="/hello/:name",status="200"} 2',
+      'http_request_duration_seconds_count{method="GET",route="/random",status="400"} 1',
+      'http_request_duration_seconds_count{method="GET",route="(unmatched)",status="404"} 50',
+    ]);
+    expect(text).toContain('process_cpu_user_seconds_total');
+    expect(text).toContain('nodejs_eventloop_lag_seconds');
+  });
+
+  it('tell how many requests are in flight, also when clients leave', async () => {
+    const { app, url, log } = await listeningApp({}, (extended) => extended.get('/never', () => new Promise(() => {})));
+    const inFlight = async () => samples((await app.inject('/metrics')).body, 'http_requests_in_flight')[0];
+    const client = new RawConnection(url).send('GET /never HTTP/1.1\r\nHost: x\r\n\r\n');
+    await expect.poll(() => app.requests.open.size).toBe(1);
+    // The scrape itself is one, too.
+    expect(await inFlight()).toBe('http_requests_in_flight 2');
+    client.socket.destroy();
+    await expect.poll(() => app.requests.open.size).toBe(0);
+    expect(await inFlight()).toBe('http_requests_in_flight 1');
+    expect(log).toContainEqual(expect.objectContaining({ msg: 'request', route: '/never', status: 499 }));
+  });
+});
+
+describe('the request log', () => {
+  it('has one line for each request, with the id but without the query', async () => {
+    const { app, log } = await readyApp();
+    await app.inject({ url: '/hello/John?token=secret', headers: { 'x-request-id': 'abc', cookie: 'secret' } });
+    expect(log).toEqual([
+      {
+        level: 'info',
+        time: expect.any(Number),
+        pid: process.pid,
+        worker: 'test',
+        requestId: 'abc',
+        method: 'GET',
+        route: '/hello/:name',
+        status: 200,
+        ms: expect.any(Number),
+        msg: 'request',
+      },
+    ]);
+  });
+
+  it('names the path where there is no route', async () => {
+    const { app, log } = await readyApp();
+    await app.inject('/wp-login.php?token=secret');
+    expect(log[0]).toMatchObject({ route: '(unmatched)', path: '/wp-login.php', status: 404 });
+  });
+
+  it('can be switched off', async () => {
+    const { app, log } = await readyApp({ requestLog: false });
+    await app.inject('/hello');
+    await app.inject('/nothing');
+    expect(log).toEqual([]);
+  });
+});

@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { listeningApp } from '../support/app.ts';
+import { RawConnection } from '../support/raw.ts';
+
+/** @returns status line, headers and parsed body of a raw answer */
+function parsed(answer: string) {
+  const [head = '', body = ''] = answer.split('\r\n\r\n');
+  const [statusLine = '', ...headers] = head.split('\r\n');
+  const fields = Object.fromEntries(headers.map((line) => line.toLowerCase().split(': ')));
+  return { status: Number(statusLine.split(' ')[1]), fields, body: JSON.parse(body) };
+}
+
+describe('what is no request', () => {
+  it.each([
+    ['garbage', 'garbage\r\n\r\n', 400],
+    ['TLS', Buffer.from('1603010200010001fc0303', 'hex'), 400],
+    ['an unknown method', 'BREW /hello HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['two lengths', 'POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400],
+    [
+      'a length and chunks',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+      400,
+    ],
+    ['too many headers', `GET /hello HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(1_000_000)}\r\n\r\n`, 431],
+  ])('is told so as a problem: %s', async (_what, bytes, status) => {
+    const { url, log } = await listeningApp();
+    const answer = parsed(await new RawConnection(url).send(bytes).closed());
+    expect(answer.status).toBe(status);
+    expect(answer.fields).toMatchObject({
+      'content-type': 'application/problem+json; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+      connection: 'close',
+    });
+    expect(answer.body).toMatchObject({ status, instance: answer.fields['x-request-id'] });
+    expect(log).toContainEqual(
+      expect.objectContaining({ msg: 'malformed request', status, requestId: answer.body.instance }),
+    );
+  });
+
+  it('is told so where only the host is missing', async () => {
+    const { url } = await listeningApp();
+    const answer = parsed(
+      await new RawConnection(url).send('GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n').closed(),
+    );
+    expect(answer.body).toMatchObject({ status: 400, code: 'HOST_MISSING' });
+  });
+
+  it('is answered where it only expects too much', async () => {
+    const { url } = await listeningApp();
+    const client = new RawConnection(url).send('GET /hello HTTP/1.1\r\nHost: x\r\nExpect: a pony\r\n\r\n');
+    expect(await client.until('!!!')).toMatch(/^HTTP\/1.1 200 OK/);
+  });
+
+  it('does not end up in the middle of another answer', async () => {
+    const { url } = await listeningApp({}, (app) => {
+      app.get('/begun', (_request, reply) => {
+        reply.hijack();
+        reply.raw.writeHead(200, { 'content-length': 100 });
+        reply.raw.write('begun');
+      });
+    });
+    const client = new RawConnection(url).send('GET /begun HTTP/1.1\r\nHost: x\r\n\r\n');
+    await client.until('begun');
+    expect(await client.send('garbage\r\n\r\n').closed()).toMatch(/begun$/);
+  });
+});
+
+it('tells a client whose headers do not arrive in time 408', async () => {
+  const { app, url } = await listeningApp();
+  app.server.headersTimeout = 200;
+  const answer = parsed(await new RawConnection(url).send('GET /hello HTTP/1.1\r\nHost: x\r\n').closed());
+  expect(answer.status).toBe(408);
+  expect(answer.body).toMatchObject({ code: 'REQUEST_TIMEOUT' });
+});
+
+it('closes connections beyond the most that it may hold, and takes new ones when there is room', async () => {
+  const { url } = await listeningApp({ maxConnections: 2 });
+  const held = [new RawConnection(url), new RawConnection(url)];
+  for (const client of held) await client.send('GET /hello HTTP/1.1\r\nHost: x\r\n\r\n').until('!!!');
+  expect(await new RawConnection(url).send('GET /hello HTTP/1.1\r\nHost: x\r\n\r\n').closed()).toBe('');
+  held[0]?.socket.destroy();
+  await expect
+    .poll(() => new RawConnection(url).send('GET /hello HTTP/1.0\r\n\r\n').closed())
+    .toContain('Hello World !!!');
+});
+
+it('survives 10,000 mutated requests without a single 5xx', async () => {
+  const { url } = await listeningApp({ logLevel: 'silent' });
+  const valid = [
+    'GET /hello/John HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    'GET /random?number=27 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: a\r\n\r\n',
+    'POST /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello',
+    'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
+    'HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nUpgrade: websocket\r\n\r\n',
+  ].map((text) => Buffer.from(text));
+  type Mutation = { at: number; remove: number; insert: Uint8Array };
+  const mutation = fc.record({
+    at: fc.nat(200),
+    remove: fc.nat(8),
+    insert: fc.oneof(
+      fc.uint8Array({ maxLength: 8 }),
+      fc.constantFrom('\r\n', '%', '..', '//', '\0', '?').map((text) => Buffer.from(text)),
+    ),
+  });
+  const mutate = (request: Buffer, { at, remove, insert }: Mutation) =>
+    Buffer.concat([request.subarray(0, at), insert, request.subarray(at + remove)]);
+  const sample = fc.sample(
+    fc.tuple(fc.constantFrom(...valid), fc.array(mutation, { minLength: 1, maxLength: 4 })),
+    10_000,
+  );
+  const queue = sample.map(([request, mutations]) => mutations.reduce(mutate, request));
+  const statuses = new Map<string, number>();
+  await Promise.all(
+    Array.from({ length: 50 }, async () => {
+      for (let bytes = queue.pop(); bytes !== undefined; bytes = queue.pop()) {
+        const client = new RawConnection(url);
+        client.send(bytes).socket.end();
+        const [, status = 'none'] = /^HTTP\/1\.1 (\d{3})/.exec(await client.closed()) ?? [];
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      }
+    }),
+  );
+  expect([...statuses.keys()].filter((status) => status.startsWith('5'))).toEqual([]);
+  expect(statuses.get('200')).toBeGreaterThan(100);
+  expect(statuses.get('400')).toBeGreaterThan(100);
+  expect(await new RawConnection(url).send('GET /hello HTTP/1.0\r\n\r\n').closed()).toContain('Hello World !!!');
+});

@@ -1,0 +1,102 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { explain } from '../../src/config/explain.ts';
+import { ConfigError, describe as describeSchema, parse, readConfig } from '../../src/config/read-config.ts';
+import { defaults, settingNames, settings, variableOf } from '../../src/config/settings.ts';
+
+const problemsOf = (environment: Record<string, string>) => {
+  try {
+    readConfig(environment);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+};
+
+describe('the configuration', () => {
+  it('is the defaults where nothing is set, or set to nothing', () => {
+    expect(readConfig({})).toEqual(defaults);
+    expect(readConfig(Object.fromEntries(settingNames.map((name) => [variableOf(name), ''])))).toEqual(defaults);
+  });
+
+  it('reads each kind of value', () => {
+    expect(
+      readConfig({ HOST: '::1', PORT: '0', WORKERS: '4', LOG_LEVEL: 'debug', REQUEST_LOG: 'false', TRUST_PROXY: '1' }),
+    ).toMatchObject({ host: '::1', port: 0, workers: 4, logLevel: 'debug', requestLog: false, trustProxy: '1' });
+    expect(readConfig({ WORKERS: 'auto' }).workers).toBe('auto');
+  });
+
+  it('names all mistakes at once, each with what to do', () => {
+    expect(
+      problemsOf({ PORT: 'abc', WORKERS: '0', LOG_LEVEL: 'loud', REQUEST_LOG: 'yes', DRAIN_DELAY_MS: '-1' }),
+    ).toEqual([
+      'PORT must be a whole number from 0 to 65535, got "abc"',
+      'WORKERS must be auto or a whole number from 1 to 1024, got "0"',
+      'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, got "loud"',
+      'REQUEST_LOG must be true or false, got "yes"',
+      'DRAIN_DELAY_MS must be a whole number from 0 to 600000, got "-1"',
+    ]);
+  });
+
+  it.each(['1e3', '0x10', ' 80', '80 ', '+80', '80.0', '65536', '-0', 'NaN', 'Infinity', '9'.repeat(400)])(
+    'takes %j for no port',
+    (port) => {
+      expect(problemsOf({ PORT: port })).toHaveLength(port === '-0' ? 0 : 1);
+    },
+  );
+
+  it('sees that times fit each other', () => {
+    expect(problemsOf({ DRAIN_IDLE_MS: '8000' })).toEqual([
+      expect.stringContaining('DRAIN_IDLE_MS (8000) must be less than DRAIN_TIMEOUT_MS (8000)'),
+    ]);
+  });
+
+  it.each(['1', '10.0.0.0/8', 'loopback,192.168.0.1', '::1/128, uniquelocal'])('trusts %s', (trusted) => {
+    expect(problemsOf({ TRUST_PROXY: trusted })).toEqual([]);
+  });
+
+  it.each(['true', 'everybody', '10.0.0.0/33', '::1/129', '10.0.0.1/8/8', ',', '10.0.0.256'])(
+    'does not trust %s',
+    (trusted) => {
+      expect(problemsOf({ TRUST_PROXY: trusted })).toHaveLength(1);
+    },
+  );
+
+  it('never fails otherwise, whatever is in the environment', () => {
+    const environment = fc.record(
+      Object.fromEntries(settingNames.map((name) => [variableOf(name), fc.string({ maxLength: 20 })])),
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(environment, (values) => {
+        const problems = problemsOf(values as Record<string, string>);
+        expect(problems.every((problem) => problem.includes(' must be '))).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('a setting', () => {
+  it('has a default that its own schema takes', () => {
+    for (const name of settingNames) {
+      const schema = settings.properties[name];
+      expect(parse(schema, String(schema.default)), name).toBe(schema.default);
+    }
+  });
+
+  it('is explained with its value and source', () => {
+    const environment = { PORT: '8080' };
+    const lines = explain(readConfig(environment), environment).split('\n');
+    expect(lines).toContain('PORT=8080 (environment)');
+    expect(lines).toContain('HOST=0.0.0.0 (default)');
+    expect(lines).toHaveLength(settingNames.length);
+  });
+
+  it('is described in words', () => {
+    expect(describeSchema(settings.properties.port)).toBe('a whole number from 0 to 65535');
+    expect(describeSchema(settings.properties.workers)).toBe('auto or a whole number from 1 to 1024');
+    expect(describeSchema(settings.properties.requestLog)).toBe('true or false');
+  });
+});

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { BusyClients } from '../support/clients.ts';
+import { Service } from '../support/processes.ts';
+import { RawConnection } from '../support/raw.ts';
+
+const ENTRY = 'src/server/main.js';
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+
+/** A service, and one request in flight on it. */
+async function inFlight(path: string, environment: NodeJS.ProcessEnv = {}) {
+  const service = new Service(ENTRY, { LOG_LEVEL: 'info', ...environment });
+  const url = await service.ready();
+  const client = new RawConnection(url).send(get('/hello') + get(path));
+  // The first answer is here, so the second request has been read.
+  await client.until('Hello World !!!');
+  return { service, url, client };
+}
+
+describe.each(['SIGTERM', 'SIGINT', 'SIGQUIT'] as const)('%s', (signal) => {
+  it('lets a request that is in flight finish, then exits with 0', async () => {
+    const { service, url, client } = await inFlight('/slow?ms=1000');
+    service.child.kill(signal);
+    expect(await client.closed()).toMatch(/connection: close\r\n.*slow, but whole$/is);
+    expect(await service.ended()).toBe(0);
+    await expect(fetch(url)).rejects.toThrow('fetch failed');
+    expect(service.lines('drained')).toEqual([
+      expect.objectContaining({ signal, connections: 1, inFlight: 1, finished: 1, cut: 0, idleClosed: 0 }),
+    ]);
+  });
+});
+
+describe('a drain', () => {
+  it('lets an answer that has begun finish', async () => {
+    const { service, client } = await inFlight('/trickle?ms=1000', { DRAIN_IDLE_MS: '100' });
+    await client.until('first');
+    service.child.kill('SIGTERM');
+    expect(await client.closed()).toMatch(/first-last$/);
+    expect(await service.ended()).toBe(0);
+  });
+
+  it('answers a last request on a connection that was idle', async () => {
+    const service = new Service(ENTRY);
+    const client = new RawConnection(await service.ready()).send(get('/hello'));
+    await client.until('!!!');
+    service.child.kill('SIGTERM');
+    await service.until(() => service.lines('draining').length > 0);
+    client.received = '';
+    client.send(get('/hello/again'));
+    expect(await client.closed()).toMatch(/Connection: close\r\n.*Hello again!!!$/s);
+    expect(await service.ended()).toBe(0);
+  });
+
+  it('closes connections that stay idle, and does not take that for a failure', async () => {
+    const service = new Service(ENTRY, { DRAIN_IDLE_MS: '300' });
+    const url = await service.ready();
+    const idle = new RawConnection(url).send(get('/hello'));
+    const silent = new RawConnection(url);
+    await idle.until('!!!');
+    service.child.kill('SIGTERM');
+    await Promise.all([idle.closed(), silent.closed()]);
+    expect(await service.ended()).toBe(0);
+    expect(service.lines('drained')).toEqual([expect.objectContaining({ idleClosed: 2, cut: 0 })]);
+  });
+
+  it('cuts a request that never ends at the deadline, names it, and exits with 1', async () => {
+    const { service, client } = await inFlight('/never?secret=1', { DRAIN_TIMEOUT_MS: '600', DRAIN_IDLE_MS: '100' });
+    service.child.kill('SIGTERM');
+    await client.closed();
+    expect(await service.ended()).toBe(1);
+    const [line] = service.lines('drained; the requests still open at the deadline were cut');
+    expect(line).toMatchObject({
+      level: 'error',
+      cut: 1,
+      cutRequests: [{ method: 'GET', route: '/never', requestId: expect.any(String) }],
+    });
+  });
+
+  it('is not held up by a client that never finishes its request', async () => {
+    const service = new Service(ENTRY, { DRAIN_TIMEOUT_MS: '800', DRAIN_IDLE_MS: '100' });
+    const client = new RawConnection(await service.ready()).send('GET /hello HTTP/1.1\r\nHost:');
+    service.child.kill('SIGTERM');
+    await client.closed();
+    expect(await service.ended()).toBe(0);
+  });
+
+  it('goes on accepting for DRAIN_DELAY_MS while it is not ready', async () => {
+    const service = new Service(ENTRY, { DRAIN_DELAY_MS: '1000' });
+    const url = await service.ready();
+    service.child.kill('SIGTERM');
+    await service.until(() => service.lines('draining').length > 0);
+    const response = await fetch(`${url}/readyz`);
+    expect(response.status).toBe(503);
+    expect(response.headers.get('connection')).toBe('close');
+    expect((await fetch(`${url}/hello`)).status).toBe(200);
+    expect(await service.ended()).toBe(0);
+  });
+
+  it('closes no connection that clients are using', async () => {
+    const service = new Service(ENTRY, { REQUEST_LOG: 'false' });
+    const clients = new BusyClients({ url: await service.ready(), clients: 32, keepAlive: true });
+    await clients.asked(2000);
+    service.child.kill('SIGTERM');
+    expect(await service.ended()).toBe(0);
+    await clients.stop();
+    // New connections find nobody any more. A kept one that fails would be a request lost.
+    expect(clients.failures.filter((failure) => !failure.endsWith('on a new connection'))).toEqual([]);
+  });
+});
+
+describe('a second signal', () => {
+  it('ends it at once with 1', async () => {
+    const { service } = await inFlight('/never');
+    service.child.kill('SIGTERM');
+    await service.until(() => service.lines('draining').length > 0);
+    await sleep(600); // Longer than what counts as the same signal, arriving twice.
+    service.child.kill('SIGINT');
+    expect(await service.ended()).toBe(1);
+    expect(service.lines('second signal: exiting at once')).toHaveLength(1);
+  });
+
+  it('is the first one when it comes a moment later, as when npm passes on what the terminal sent', async () => {
+    const { service, client } = await inFlight('/slow?ms=1000');
+    service.child.kill('SIGINT');
+    service.child.kill('SIGINT');
+    expect(await client.closed()).toMatch(/slow, but whole$/);
+    expect(await service.ended()).toBe(0);
+  });
+});
+
+describe.each(['/throw-later', '/reject-later'])('a failure outside of any request (%s)', (path) => {
+  it('is logged as fatal, drains briefly, and exits with 1', async () => {
+    const service = new Service(ENTRY);
+    const url = await service.ready();
+    const client = new RawConnection(url).send(get('/slow?ms=500'));
+    await new RawConnection(url).send(get('/hello')).until('!!!');
+    await new RawConnection(url).send(get(path)).until(' 200 ');
+    expect(await client.closed()).toMatch(/slow, but whole$/);
+    expect(await service.ended()).toBe(1);
+    expect(service.lines('uncaught failure: draining, then exiting with 1')).toEqual([
+      expect.objectContaining({ level: 'fatal', err: expect.objectContaining({ message: expect.any(String) }) }),
+    ]);
+  });
+});

@@ -1,0 +1,104 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { ROOT, Service } from '../support/processes.ts';
+
+const ENTRIES = ['src/server/main.js', 'src/cluster/main.js'];
+
+describe.each(ENTRIES)('%s', (entry) => {
+  it('names all mistakes of the configuration and exits with 78, nothing started', async () => {
+    const service = new Service(entry, { PORT: 'abc', DRAIN_TIMEOUT_MS: '1.5' });
+    expect(await service.ended()).toBe(78);
+    expect(service.output).toBe(
+      [
+        'The configuration is wrong:',
+        '  - PORT must be a whole number from 0 to 65535, got "abc"',
+        '  - DRAIN_TIMEOUT_MS must be a whole number from 1 to 600000, got "1.5"',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('explains its configuration', async () => {
+    const service = new Service(entry, { PORT: '8080' }, ['--explain-config']);
+    expect(await service.ended()).toBe(0);
+    expect(service.output).toContain('PORT=8080 (environment)\n');
+    expect(service.output).toContain('DRAIN_TIMEOUT_MS=8000 (default)\n');
+  });
+
+  it('checks that it would start, beside one that runs', async () => {
+    const running = new Service('src/server/main.js');
+    const port = new URL(await running.ready()).port;
+    const service = new Service(entry, { PORT: port }, ['--check']);
+    expect(await service.ended()).toBe(0);
+    expect(service.output).toBe('The configuration is right and the service starts.\n');
+  });
+
+  it('says in a check what would keep it from starting', async () => {
+    const service = new Service(entry, { HOST: '203.0.113.1' }, ['--check']);
+    expect(await service.ended()).toBe(1);
+    expect(service.output).toContain('Cannot listen on 203.0.113.1');
+    expect(service.output).toContain('set HOST to one that it has');
+  });
+
+  it('refuses options that it does not know', async () => {
+    const service = new Service(entry, {}, ['--verbose']);
+    expect(await service.ended()).toBe(78);
+    expect(service.output).toContain("Unknown option '--verbose'");
+    expect(service.output).toContain('--help');
+  });
+
+  it('ends with 1 and says what to do when the port is taken', async () => {
+    const holder = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void holder.close());
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const { port } = holder.address() as { port: number };
+    const service = new Service(entry, { PORT: String(port), WORKERS: '2' });
+    expect(await service.ended()).toBe(1);
+    expect(service.output).toContain(`Cannot listen on 127.0.0.1:${port} (EADDRINUSE): the port is taken`);
+  });
+
+  it('serves in one process with WORKERS=1', async () => {
+    const service = new Service(entry, { WORKERS: '1' });
+    const url = await service.ready();
+    expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ pid: service.pid, worker: 'single' });
+    service.child.kill('SIGTERM');
+    expect(await service.ended()).toBe(0);
+  });
+
+  it('can be stopped before it is ready', async () => {
+    const service = new Service(entry, { WORKERS: '2' });
+    await service.until(() => service.log.length > 0);
+    service.child.kill('SIGTERM');
+    expect(await service.ended()).toBe(0);
+  });
+
+  const oldNode = findNode((major) => major >= 14 && major < 24);
+  it.skipIf(oldNode === undefined)('says in one sentence that this Node is too old, and exits with 78', () => {
+    const { status, stderr, stdout } = spawnSync(oldNode ?? '', [entry], { cwd: ROOT, encoding: 'utf8' });
+    expect(stderr).toMatch(/^Mainstay needs Node\.js 24 or newer, and this is \d+.*\.\n$/);
+    expect(stdout).toBe('');
+    expect(status).toBe(78);
+  });
+});
+
+it('survives the reader of its log', async () => {
+  const service = new Service('src/server/main.js');
+  const url = await service.ready();
+  service.child.stdout?.destroy();
+  for (let request = 0; request < 20; request++) expect((await fetch(`${url}/hello`)).status).toBe(200);
+});
+
+/** The first `node` on the path with such a version. */
+function findNode(fits: (major: number) => boolean): string | undefined {
+  return (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .map((folder) => path.join(folder, 'node'))
+    .find((file) => {
+      if (!existsSync(file)) return false;
+      const { stdout } = spawnSync(file, ['-p', 'process.versions.node'], { encoding: 'utf8' });
+      return fits(Number.parseInt(stdout, 10));
+    });
+}

@@ -1,0 +1,28 @@
+import { onTestFinished } from 'vitest';
+import { buildApp } from '../../src/app/app.ts';
+import type { App } from '../../src/app/types.ts';
+import type { Config } from '../../src/config/settings.ts';
+import { keptLog } from './log.ts';
+import type { LogLine } from './processes.ts';
+
+/** The app as shipped, loaded, its log kept instead of printed. It is closed when its test ends. */
+export async function readyApp(
+  overrides: Partial<Config> = {},
+  extend: (app: App) => void = () => {},
+): Promise<{ app: App; log: LogLine[] }> {
+  const { lines, log } = keptLog();
+  const app = buildApp(overrides, { log });
+  onTestFinished(() => app.close());
+  extend(app);
+  await app.ready();
+  return { app, log: lines };
+}
+
+/** The same, listening on a free port. */
+export async function listeningApp(
+  overrides: Partial<Config> = {},
+  extend?: (app: App) => void,
+): Promise<{ app: App; log: LogLine[]; url: string }> {
+  const { app, log } = await readyApp(overrides, extend);
+  return { app, log, url: await app.listen({ host: '127.0.0.1', port: 0 }) };
+}

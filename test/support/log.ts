@@ -1,0 +1,16 @@
+import { Writable } from 'node:stream';
+import { createLogger } from '../../src/app/log.ts';
+import { defaults } from '../../src/config/settings.ts';
+import type { LogLine } from './processes.ts';
+
+/** A logger as the service has it, whose lines are kept. */
+export function keptLog() {
+  const lines: LogLine[] = [];
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(JSON.parse(String(chunk)));
+      done();
+    },
+  });
+  return { lines, log: createLogger(defaults, 'test', destination) };
+}

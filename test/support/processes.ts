@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const EXTRA_ROUTES = fileURLToPath(new URL('extra-routes.js', import.meta.url));
+
+export type LogLine = Record<string, unknown> & { readonly msg?: string };
+
+/** A real process of the project, whose log is read line by line. It is killed when its test ends. */
+export class Service {
+  readonly child: ChildProcess;
+  readonly log: LogLine[] = [];
+  /** Everything that was written, as it was. */
+  output = '';
+  #waiting = new Set<() => void>();
+  #rest = '';
+  #ended = false;
+
+  /** @param entry the program, from the project's root */
+  constructor(entry: string, environment: NodeJS.ProcessEnv = {}, args: string[] = []) {
+    this.child = spawn(process.execPath, [entry, ...args], {
+      cwd: ROOT,
+      env: {
+        PATH: process.env.PATH,
+        PORT: '0',
+        HOST: '127.0.0.1',
+        NODE_OPTIONS: `--import=${EXTRA_ROUTES}`,
+        ...environment,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text));
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.output += text;
+    });
+    this.child.on('close', () => {
+      this.#ended = true;
+      this.#wake();
+    });
+    onTestFinished(async () => {
+      if (this.#ended) return;
+      this.child.kill('SIGKILL');
+      await once(this.child, 'close');
+    });
+  }
+
+  get pid(): number {
+    const { pid } = this.child;
+    if (pid === undefined) throw new Error('the process did not start');
+    return pid;
+  }
+
+  /** The lines with this message. */
+  lines(msg: string): LogLine[] {
+    return this.log.filter((line) => line.msg === msg);
+  }
+
+  /** Waits until `find` finds something in the log. */
+  async until<Found>(find: (service: this) => Found | undefined | false): Promise<Found> {
+    for (;;) {
+      const found = find(this);
+      if (found !== undefined && found !== false) return found;
+      if (this.#ended) throw new Error(`the process ended first; it wrote:\n${this.output}`);
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  /** Waits until so many processes serve. @returns the address of the service */
+  async ready(processes = 1): Promise<string> {
+    const [line] = await this.until(() => {
+      const lines = this.lines('ready');
+      return lines.length >= processes && lines;
+    });
+    return `http://127.0.0.1:${line?.port}`;
+  }
+
+  /** Waits for the end. @returns the exit code, or the signal's name */
+  async ended(): Promise<number | string> {
+    if (!this.#ended) await once(this.child, 'close');
+    return this.child.exitCode ?? this.child.signalCode ?? 'unknown';
+  }
+
+  #read(text: string): void {
+    this.output += text;
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) {
+      try {
+        this.log.push(JSON.parse(line));
+      } catch {
+        // Not of the service: Node's own warnings, say.
+      }
+    }
+    this.#wake();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,41 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+/** A TCP connection on which a test says exactly what it likes. */
+export class RawConnection {
+  received = '';
+  readonly socket: Socket;
+  #isClosed = false;
+
+  constructor(url: string) {
+    const { hostname, port } = new URL(url);
+    this.socket = connect(Number(port), hostname);
+    this.socket.setEncoding('utf8').on('data', (text: string) => {
+      this.received += text;
+    });
+    this.socket.on('error', () => {});
+    this.socket.on('close', () => {
+      this.#isClosed = true;
+    });
+  }
+
+  send(text: string | Buffer): this {
+    this.socket.write(text);
+    return this;
+  }
+
+  /** Waits until what was received contains this. */
+  async until(text: string): Promise<string> {
+    while (!this.received.includes(text)) {
+      if (this.#isClosed) throw new Error(`closed before ${JSON.stringify(text)}: ${JSON.stringify(this.received)}`);
+      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')]);
+    }
+    return this.received;
+  }
+
+  /** Waits until the server closed the connection. @returns all that was received */
+  async closed(): Promise<string> {
+    if (!this.#isClosed) await once(this.socket, 'close');
+    return this.received;
+  }
+}
