@@ -26,10 +26,31 @@ export async function enter(load) {
     // Else it would be written at the exit only, and never after a kill.
     module.flushCompileCache();
   } catch (error) {
-    const isConfigError = error instanceof Error && 'code' in error && error.code === 'CONFIG_INVALID';
-    console.error(isConfigError ? error.message : error);
-    process.exit(isConfigError ? EXIT_CONFIG : 1);
+    fail(error);
   }
+}
+
+/**
+ * @template Result
+ * @param {() => Result} read may throw a ConfigError, which then ends the process
+ * @returns {Result}
+ */
+export function configErrorEnds(read) {
+  try {
+    return read();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/**
+ * @param {unknown} error
+ * @returns {never}
+ */
+function fail(error) {
+  const isConfigError = error instanceof Error && 'code' in error && error.code === 'CONFIG_INVALID';
+  console.error(isConfigError ? error.message : error);
+  process.exit(isConfigError ? EXIT_CONFIG : 1);
 }
 
 /** Ends the process with exit code 78 where this Node is too old. */

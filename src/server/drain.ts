@@ -30,7 +30,8 @@ export async function drain(app: App, connections: Connections, config: Config, 
   const timeoutMs = hasFailed ? Math.min(config.drainTimeoutMs, DRAIN_AFTER_FAILURE_MS) : config.drainTimeoutMs;
   const idleMs = hasFailed ? Math.min(config.drainIdleMs, timeoutMs / 2) : config.drainIdleMs;
   const steps = new Steps();
-  const atStart = { connections: connections.count, inFlight: requests.open.size, answered: requests.answered };
+  const atStart = { connections: connections.count, inFlight: requests.open.size };
+  const answeredBefore = requests.answered;
 
   log.info({ signal: cause.signal, ...atStart }, 'draining');
   lifecycle.advance('draining');
@@ -49,10 +50,9 @@ export async function drain(app: App, connections: Connections, config: Config, 
     signal: cause.signal,
     ms: steps.totalMs,
     stepsMs: steps.ms,
-    connections: atStart.connections,
+    ...atStart,
     idleClosed,
-    inFlight: atStart.inFlight,
-    finished: requests.answered - atStart.answered,
+    finished: requests.answered - answeredBefore,
     cut: cut.length,
   };
   if (cut.length > 0) {

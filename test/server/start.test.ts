@@ -1,9 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { ROOT, Service } from '../support/processes.ts';
+import { OLD_NODE, ROOT, Service } from '../support/processes.ts';
 
 const ENTRIES = ['src/server/main.js', 'src/cluster/main.js'];
 
@@ -75,9 +73,8 @@ describe.each(ENTRIES)('%s', (entry) => {
     expect(await service.ended()).toBe(0);
   });
 
-  const oldNode = findNode((major) => major >= 14 && major < 24);
-  it.skipIf(oldNode === undefined)('says in one sentence that this Node is too old, and exits with 78', () => {
-    const { status, stderr, stdout } = spawnSync(oldNode ?? '', [entry], { cwd: ROOT, encoding: 'utf8' });
+  it.skipIf(OLD_NODE === undefined)('says in one sentence that this Node is too old, and exits with 78', () => {
+    const { status, stderr, stdout } = spawnSync(OLD_NODE ?? '', [entry], { cwd: ROOT, encoding: 'utf8' });
     expect(stderr).toMatch(/^Mainstay needs Node\.js 24 or newer, and this is \d+.*\.\n$/);
     expect(stdout).toBe('');
     expect(status).toBe(78);
@@ -90,15 +87,3 @@ it('survives the reader of its log', async () => {
   service.child.stdout?.destroy();
   for (let request = 0; request < 20; request++) expect((await fetch(`${url}/hello`)).status).toBe(200);
 });
-
-/** The first `node` on the path with such a version. */
-function findNode(fits: (major: number) => boolean): string | undefined {
-  return (process.env.PATH ?? '')
-    .split(path.delimiter)
-    .map((folder) => path.join(folder, 'node'))
-    .find((file) => {
-      if (!existsSync(file)) return false;
-      const { stdout } = spawnSync(file, ['-p', 'process.versions.node'], { encoding: 'utf8' });
-      return fits(Number.parseInt(stdout, 10));
-    });
-}

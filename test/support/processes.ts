@@ -1,5 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
@@ -102,3 +104,13 @@ export class Service {
     for (const resolve of waiting) resolve();
   }
 }
+
+/** A Node that is too old for the service, where the machine has one on its path. */
+export const OLD_NODE = (process.env.PATH ?? '')
+  .split(path.delimiter)
+  .map((folder) => path.join(folder, 'node'))
+  .find((file) => {
+    if (!existsSync(file)) return false;
+    const major = Number.parseInt(spawnSync(file, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout, 10);
+    return major >= 14 && major < 24;
+  });
