@@ -63,7 +63,11 @@ export class Supervisor {
     // The workers accept from the supervisor's socket themselves. Node's default, accepting here and handing over, costs
     // more, and a connection handed to a worker that is killed hangs for ever.
     cluster.schedulingPolicy = cluster.SCHED_NONE;
-    cluster.setupPrimary({ exec: fileURLToPath(new URL('worker.js', import.meta.url)), args: [] });
+    cluster.setupPrimary({
+      exec: fileURLToPath(new URL('worker.js', import.meta.url)),
+      args: [],
+      execArgv: process.execArgv.map((argument) => shared(argument, this.#places.length)),
+    });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) process.on(signal, () => this.#onSignal(signal));
     process.on('SIGHUP', () => this.#log.info('SIGHUP ignored'));
     this.#log.info({ workers: this.#places.length }, 'starting');
@@ -158,4 +162,12 @@ export class Supervisor {
   #exit(code: number): void {
     flushLog().finally(() => process.exit(code));
   }
+}
+
+/** What is for all workers together, for one: `--max-old-space-size-percentage=60` is 30 for each of two. */
+function shared(argument: string, workers: number): string {
+  return argument.replace(
+    /^(--max-old-space-size-percentage=)([\d.]+)$/,
+    (_whole, option: string, percentage: string) => option + Number(percentage) / workers,
+  );
 }
