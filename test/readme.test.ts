@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import packageJson from '../package.json' with { type: 'json' };
+import { settingsTable } from '../src/config/explain.ts';
+import { ROOT } from './support/processes.ts';
+
+const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+
+describe('the README', () => {
+  it('has the table of settings as they are', () => {
+    expect(readme).toContain(settingsTable());
+  });
+
+  it('names only commands that exist', () => {
+    const named = [...readme.matchAll(/npm run ([\w:]+)/g)].map(([, script]) => script);
+    expect(named.filter((script) => !Object.keys(packageJson.scripts).includes(script ?? ''))).toEqual([]);
+  });
+
+  it('links only to files that exist', () => {
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, file]) => file ?? '');
+    for (const file of links) expect(() => readFileSync(path.join(ROOT, file)), file).not.toThrow();
+  });
+});
