@@ -3,7 +3,9 @@ import module from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const OLDEST_NODE = 24;
-const EXIT_CONFIG = 78;
+
+/** The exit code for what starting again cannot mend: EX_CONFIG of sysexits.h. */
+export const EXIT_CONFIG = 78;
 
 /** Beside the code it is made from, so that only those who may write the one may write the other. */
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url));

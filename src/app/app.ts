@@ -92,6 +92,8 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   app.addHook('onRequest', (request, reply, done) => {
     requests.begin(request, reply);
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) done(hostMissing());
+    // By the next turn all requests that were pipelined with this one have begun, and the last of them is known.
+    else if (lifecycle.state === 'draining') setImmediate(done);
     else done();
   });
 

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../config/settings.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -26,6 +27,8 @@ const CLIENT_LEFT = 499;
  */
 export class Requests {
   readonly #open = new Map<ServerResponse, OpenRequest>();
+  /** The answer on each connection that announces its end. */
+  readonly #lastAnswer = new WeakMap<Socket, ServerResponse>();
   #answered = 0;
   readonly #config: Config;
   readonly #lifecycle: Lifecycle;
@@ -48,7 +51,8 @@ export class Requests {
     };
     metrics.watchInFlight(() => this.#open.size);
     lifecycle.on('change', (state) => {
-      if (state === 'draining') for (const response of this.#open.keys()) announceClose(response);
+      if (state === 'draining')
+        for (const { request, reply } of this.#open.values()) this.#announceClose(request, reply);
     });
   }
 
@@ -70,12 +74,24 @@ export class Requests {
     response.on('close', this.#onClose);
     reply.header(REQUEST_ID_HEADER, request.id);
     reply.header('x-content-type-options', 'nosniff');
-    if (this.#lifecycle.state === 'draining') announceClose(response);
+    if (this.#lifecycle.state === 'draining') this.#announceClose(request, reply);
   }
 
   failed(reply: FastifyReply, failure: Error): void {
     const open = this.#open.get(reply.raw);
     if (open) open.failure = failure;
+  }
+
+  /**
+   * Node then writes `Connection: close` and ends the connection after this answer; too late where its headers are out. Of
+   * several pipelined requests only the last is to have it, or the others would get no answer.
+   */
+  #announceClose(request: FastifyRequest, reply: FastifyReply): void {
+    const { socket } = request.raw;
+    const earlier = this.#lastAnswer.get(socket);
+    if (earlier) earlier.shouldKeepAlive = true;
+    reply.raw.shouldKeepAlive = false;
+    this.#lastAnswer.set(socket, reply.raw);
   }
 
   #end(response: ServerResponse, status: number): void {
@@ -89,11 +105,6 @@ export class Requests {
     if (status >= 500) reply.log.error(lineOf(request, route, status, ms, failure), 'request failed');
     else if (this.#config.requestLog) reply.log.info(lineOf(request, route, status, ms, failure), 'request');
   }
-}
-
-/** Node then writes `Connection: close` and ends the connection after this response. Too late where the headers are out. */
-function announceClose(response: ServerResponse): void {
-  response.shouldKeepAlive = false;
 }
 
 function lineOf(request: FastifyRequest, route: string, status: number, ms: number, failure?: Error) {

@@ -5,17 +5,14 @@ import { createLogger } from '../app/log.ts';
 import type { Config } from '../config/settings.ts';
 import { supervisorPatienceMs } from '../config/timing.ts';
 import { workerCount } from '../config/worker-count.ts';
+import { EXIT_CONFIG } from '../entry.js';
+import { firstAndSecond } from '../server/first-and-second.ts';
 import { flushLog, logDestination } from '../server/log-destination.ts';
 import { READY, STOP } from '../server/messages.ts';
 import { replacementDelayMs, startBackoffMs } from './backoff.ts';
 
-const EXIT_CONFIG = 78;
-
 /** When so many starts have failed and none has succeeded, the service cannot start: better to say so than to go on. */
 const BOOT_TRIES = 5;
-
-/** A second signal within this time is the first one arriving twice: from the terminal, and passed on by npm. */
-const SAME_SIGNAL_MS = 500;
 
 /** A place for one worker; who fills it changes. */
 type Place = {
@@ -39,7 +36,7 @@ export class Supervisor {
   readonly #places: Place[];
   #wasEverReady = false;
   #failedStarts = 0;
-  #stoppingSince: number | undefined;
+  #isStopping = false;
   #exitCode = 0;
 
   static async run(config: Config): Promise<void> {
@@ -68,7 +65,11 @@ export class Supervisor {
       args: [],
       execArgv: process.execArgv.map((argument) => shared(argument, this.#places.length)),
     });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) process.on(signal, () => this.#onSignal(signal));
+    const onSignal = firstAndSecond<[signal: string]>(
+      (signal) => this.#obey(signal),
+      (signal) => this.#insist(signal),
+    );
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT']) process.on(signal, onSignal);
     process.on('SIGHUP', () => this.#log.info('SIGHUP ignored'));
     this.#log.info({ workers: this.#places.length }, 'starting');
     for (const place of this.#places) this.#fill(place);
@@ -101,7 +102,7 @@ export class Supervisor {
     const wasReady = place.state === 'ready';
     const id = place.worker?.id;
     Object.assign(place, { worker: undefined, state: 'empty' });
-    if (this.#stoppingSince !== undefined) {
+    if (this.#isStopping) {
       if (wasReady && code !== 0) this.#exitCode ||= 1;
       this.#endWhenEmpty();
       return;
@@ -120,21 +121,22 @@ export class Supervisor {
     place.timer = setTimeout(() => this.#fill(place), waitMs);
   }
 
-  #onSignal(signal: string): void {
-    if (this.#stoppingSince === undefined) {
-      this.#log.info({ signal }, 'stopping');
-      this.#stop(0);
-    } else if (performance.now() - this.#stoppingSince > SAME_SIGNAL_MS) {
-      this.#log.warn({ signal }, 'second signal: exiting at once');
-      this.#killAll();
-      this.#exit(1);
-    }
+  #obey(signal: string): void {
+    this.#log.info({ signal }, 'stopping');
+    // The service may be stopping already, because it could not start.
+    if (!this.#isStopping) this.#stop(0);
+  }
+
+  #insist(signal: string): void {
+    this.#log.warn({ signal }, 'second signal: exiting at once');
+    this.#killAll();
+    this.#exit(1);
   }
 
   /** Lets every worker drain, and ends with `exitCode` when they have left. */
   #stop(exitCode: number): void {
     this.#exitCode = exitCode;
-    this.#stoppingSince = performance.now();
+    this.#isStopping = true;
     for (const { worker, state, timer } of this.#places) {
       clearTimeout(timer);
       if (state === 'ready') worker?.send(STOP);

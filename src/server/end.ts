@@ -4,10 +4,8 @@ import type { Config } from '../config/settings.ts';
 import { drainBudgetMs } from '../config/timing.ts';
 import type { Connections } from './connections.ts';
 import { type Cause, drain } from './drain.ts';
+import { firstAndSecond } from './first-and-second.ts';
 import { flushLog } from './log-destination.ts';
-
-/** A second signal within this time is the first one arriving twice: from the terminal, and passed on by npm. */
-const SAME_SIGNAL_MS = 500;
 
 /** Should the drain itself hang, the process ends so long after its budget is spent. */
 const LAST_RESORT_MS = 250;
@@ -21,7 +19,6 @@ export type End = (signal: string, isLastOwner: boolean) => void;
  */
 export function arrangeEnd(app: App, connections: Connections, config: Config): End {
   const { log } = app;
-  let signalledAt: number | undefined;
   let cause: Cause | undefined;
 
   const grace = closeWithGrace(
@@ -61,17 +58,16 @@ export function arrangeEnd(app: App, connections: Connections, config: Config): 
     },
   );
 
-  return (signal, isLastOwner) => {
-    if (signalledAt === undefined) {
-      signalledAt = performance.now();
+  return firstAndSecond<Parameters<End>>(
+    (signal, isLastOwner) => {
       // A failure may have begun the drain already.
-      if (cause === undefined) {
-        cause = { signal, isLastOwner };
-        grace.close();
-      }
-    } else if (performance.now() - signalledAt > SAME_SIGNAL_MS) {
+      if (cause !== undefined) return;
+      cause = { signal, isLastOwner };
+      grace.close();
+    },
+    (signal) => {
       log.warn({ signal }, 'second signal: exiting at once');
       flushLog().finally(() => process.exit(1));
-    }
-  };
+    },
+  );
 }

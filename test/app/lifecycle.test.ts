@@ -52,4 +52,15 @@ describe('while it drains, the app', () => {
     expect(answer).toContain('Connection: close');
     expect(answer).toMatch(/whole$/);
   });
+
+  it('answers all requests that were pipelined, and announces it on the last', async () => {
+    const { app, url } = await listeningApp();
+    app.lifecycle.advance('ready');
+    app.lifecycle.advance('draining');
+    const request = (name: number) => `GET /hello/${name} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const client = new RawConnection(url).send([1, 2, 3, 4, 5].map(request).join(''));
+    const answers = (await client.closed()).split('HTTP/1.1 200 OK').slice(1);
+    expect(answers.map((answer) => /Hello (\d)!!!$/.exec(answer)?.[1])).toEqual(['1', '2', '3', '4', '5']);
+    expect(answers.map((answer) => answer.includes('Connection: close'))).toEqual([false, false, false, false, true]);
+  });
 });

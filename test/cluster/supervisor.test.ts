@@ -10,6 +10,13 @@ const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 /** The workers that are ready, in the order in which they became so. */
 const workers = (service: Service) => service.lines('worker ready').map(({ pid }) => Number(pid));
 
+/** Waits until so many workers have become ready since the start, and the supervisor knows. @returns the address */
+async function started(service: Service, count: number): Promise<string> {
+  const url = await service.ready(count);
+  await service.until(() => workers(service).length >= count);
+  return url;
+}
+
 const isRunning = (pid: number) => {
   try {
     process.kill(pid, 0);
@@ -26,7 +33,7 @@ describe('the supervisor', () => {
   it('runs a worker per core, without serving itself', async () => {
     const service = new Service(ENTRY, { WORKERS: 'auto' });
     const { availableParallelism } = await import('node:os');
-    const url = await service.ready(availableParallelism());
+    const url = await started(service, availableParallelism());
     expect(workers(service)).toHaveLength(availableParallelism());
     const { pid } = (await (await fetch(`${url}/health`)).json()) as { pid: number };
     expect(workers(service)).toContain(pid);
@@ -35,7 +42,7 @@ describe('the supervisor', () => {
 
   it.each(['SIGTERM', 'SIGINT'] as const)('on %s lets all workers drain, then exits with 0', async (signal) => {
     const service = new Service(ENTRY, { WORKERS: '2' });
-    const url = await service.ready(2);
+    const url = await started(service, 2);
     const clients = Array.from({ length: 6 }, () => new RawConnection(url).send(get('/hello') + get('/slow?ms=1000')));
     for (const client of clients) await client.until('Hello World !!!');
     service.child.kill(signal);
@@ -46,7 +53,7 @@ describe('the supervisor', () => {
 
   it('lets its workers drain on the Ctrl-C of a terminal, which all of them get', async () => {
     const service = new Service(ENTRY, { WORKERS: '2' });
-    const url = await service.ready(2);
+    const url = await started(service, 2);
     const client = new RawConnection(url).send(get('/hello') + get('/slow?ms=1000'));
     await client.until('Hello World !!!');
     for (const pid of [...workers(service), service.pid]) process.kill(pid, 'SIGINT');
@@ -56,7 +63,7 @@ describe('the supervisor', () => {
 
   it('exits with 1 when a worker had to cut a request', async () => {
     const service = new Service(ENTRY, { WORKERS: '2', DRAIN_TIMEOUT_MS: '600', DRAIN_IDLE_MS: '100' });
-    const client = new RawConnection(await service.ready(2)).send(get('/hello') + get('/never'));
+    const client = new RawConnection(await started(service, 2)).send(get('/hello') + get('/never'));
     await client.until('Hello World !!!');
     service.child.kill('SIGTERM');
     await client.closed();
@@ -66,7 +73,7 @@ describe('the supervisor', () => {
 
   it('ends everything at once with 1 on a second signal', async () => {
     const service = new Service(ENTRY, { WORKERS: '2' });
-    const client = new RawConnection(await service.ready(2)).send(get('/hello') + get('/never'));
+    const client = new RawConnection(await started(service, 2)).send(get('/hello') + get('/never'));
     await client.until('Hello World !!!');
     service.child.kill('SIGTERM');
     await service.until(() => service.lines('draining').length === 2);
@@ -78,23 +85,23 @@ describe('the supervisor', () => {
 
   it('replaces a worker that is killed, and serves on meanwhile', async () => {
     const service = new Service(ENTRY, { WORKERS: '2' });
-    const url = await service.ready(2);
+    const url = await started(service, 2);
     const [first = 0] = workers(service);
     process.kill(first, 'SIGKILL');
     await service.until(() => service.lines('worker exited: replacing it').length === 1);
     expect((await fetch(`${url}/hello`)).status).toBe(200);
-    await service.ready(3);
+    await started(service, 3);
     expect(isRunning(first)).toBe(false);
   });
 
   it('loses no request in ten replacements under busy clients', async () => {
     const service = new Service(ENTRY, { WORKERS: '2', REQUEST_LOG: 'false' });
-    const url = await service.ready(2);
+    const url = await started(service, 2);
     const keepers = new BusyClients({ url, clients: 16, keepAlive: true });
     const openers = new BusyClients({ url, clients: 16, keepAlive: false });
     for (let replacement = 0; replacement < 10; replacement++) {
       process.kill(workers(service).at(-2) ?? 0, 'SIGTERM');
-      await service.ready(replacement + 3);
+      await started(service, replacement + 3);
       await Promise.all([keepers.asked(50), openers.asked(50)]);
     }
     await Promise.all([keepers.stop(), openers.stop()]);
@@ -105,7 +112,7 @@ describe('the supervisor', () => {
 
   it('leaves no worker behind when it is killed itself', async () => {
     const service = new Service(ENTRY, { WORKERS: '2' });
-    const client = new RawConnection(await service.ready(2)).send(get('/hello') + get('/slow?ms=500'));
+    const client = new RawConnection(await started(service, 2)).send(get('/hello') + get('/slow?ms=500'));
     await client.until('Hello World !!!');
     service.child.kill('SIGKILL');
     expect(await client.closed()).toMatch(/slow, but whole$/);

@@ -80,10 +80,3 @@ describe.each(ENTRIES)('%s', (entry) => {
     expect(status).toBe(78);
   });
 });
-
-it('survives the reader of its log', async () => {
-  const service = new Service('src/server/main.js');
-  const url = await service.ready();
-  service.child.stdout?.destroy();
-  for (let request = 0; request < 20; request++) expect((await fetch(`${url}/hello`)).status).toBe(200);
-});

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
@@ -20,8 +21,16 @@ export class Service {
   #rest = '';
   #ended = false;
 
-  /** @param entry the program, from the project's root */
-  constructor(entry: string, environment: NodeJS.ProcessEnv = {}, args: string[] = []) {
+  /**
+   * @param entry the program, from the project's root
+   * @param stdout where its log goes, if not to `log`: a file descriptor
+   */
+  constructor(
+    entry: string,
+    environment: NodeJS.ProcessEnv = {},
+    args: string[] = [],
+    stdout: number | 'pipe' = 'pipe',
+  ) {
     this.child = spawn(process.execPath, [entry, ...args], {
       cwd: ROOT,
       env: {
@@ -31,7 +40,7 @@ export class Service {
         NODE_OPTIONS: `--import=${EXTRA_ROUTES}`,
         ...environment,
       },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', stdout, 'pipe'],
     });
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text));
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -114,3 +123,13 @@ export const OLD_NODE = (process.env.PATH ?? '')
     const major = Number.parseInt(spawnSync(file, ['-p', 'process.versions.node'], { encoding: 'utf8' }).stdout, 10);
     return major >= 14 && major < 24;
   });
+
+/** A port that was free a moment ago, for what cannot tell which one it took. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

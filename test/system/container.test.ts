@@ -1,7 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { createServer } from 'node:net';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { EXTRA_ROUTES, ROOT } from '../support/processes.ts';
+import { EXTRA_ROUTES, freePort, ROOT } from '../support/processes.ts';
 import { RawConnection } from '../support/raw.ts';
 
 const IMAGE = 'mainstay:test';
@@ -26,14 +25,6 @@ function run(command: string, args: string[]): Promise<Outcome> {
 }
 
 const engine = (...args: string[]) => run(ENGINE ?? '', args);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** The image, run as one would in production: nothing is writable, nothing is permitted. */
 async function start(environment: Record<string, string> = {}) {

@@ -1,0 +1,45 @@
+import { openSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { freePort, Service } from '../support/processes.ts';
+
+const ENTRY = 'src/server/main.js';
+
+it('the service goes on when nobody reads its log any more', async () => {
+  const service = new Service(ENTRY);
+  const url = await service.ready();
+  service.child.stdout?.destroy();
+  for (let request = 0; request < 20; request++) expect((await fetch(`${url}/hello`)).status).toBe(200);
+  service.child.kill('SIGTERM');
+  expect(await service.ended()).toBe(0);
+});
+
+it('the service goes on when the reader of its log stops, and says later how many lines are missing', async () => {
+  const service = new Service(ENTRY);
+  const url = await service.ready();
+  service.child.stdout?.pause();
+  let asked = 0;
+  const ask = async () => {
+    await (await fetch(`${url}/${'x'.repeat(200)}`)).text();
+    asked++;
+  };
+  while (asked < 2000) await ask();
+  service.child.stdout?.resume();
+  await ask();
+  const told = () =>
+    service.lines('log lines are missing here').reduce((sum, { dropped }) => sum + Number(dropped), 0) +
+    service.lines('request').length;
+  await expect.poll(told).toBe(asked);
+  expect(service.lines('request').length).toBeLessThan(asked);
+  expect(service.output).toContain('The log cannot be written (EAGAIN)');
+});
+
+it('the service goes on when the disk of its log is full', async () => {
+  const port = await freePort();
+  const service = new Service(ENTRY, { PORT: String(port) }, [], openSync('/dev/full', 'w'));
+  const ask = async () => (await fetch(`http://127.0.0.1:${port}/hello`)).text();
+  await expect.poll(ask, { timeout: 20_000 }).toBe('Hello World !!!');
+  for (let request = 0; request < 20; request++) expect(await ask()).toBe('Hello World !!!');
+  expect(service.output).toContain('The log cannot be written (ENOSPC)');
+  service.child.kill('SIGTERM');
+  expect(await service.ended()).toBe(0);
+});
