@@ -11,6 +11,9 @@ const ACCEPT_QUEUE_MS = 500;
 const CLOSING_WINDOW_MS = 1000;
 const SLICE_MS = 10;
 
+/** In the place of a number of bytes: fewer than have come, so that the connection never counts as idle. */
+const CLOSING = -1;
+
 /** The open connections of one HTTP server. */
 export class Connections {
   readonly #server: Server;
@@ -98,6 +101,8 @@ export class Connections {
       // More bytes than before and yet no request: one is just arriving.
       if (busy.has(socket) || socket.bytesRead > bytes) continue;
       socket.destroySoon();
+      // Until it is gone, no later slice is to take it for an idle one again.
+      this.#open.set(socket, CLOSING);
       if (++closed === most) break;
     }
     return closed;

@@ -24,7 +24,7 @@ export function arrangeEnd(app: App, connections: Connections, config: Config): 
   const grace = closeWithGrace(
     {
       delay: drainBudgetMs(config) + LAST_RESORT_MS,
-      logger: false,
+      logger: { error: (failure: unknown) => log.fatal({ err: failure }, 'the drain failed: exiting') },
       // Signals come through `end`, which can tell a second one from an echo. And a listener for SIGSEGV, SIGBUS, SIGFPE
       // or SIGILL would turn a crash into a process that hangs.
       skip: [
