@@ -5,6 +5,8 @@ const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
 
 export default defineConfig({
   test: {
+    // Most of the time these tests wait for processes: more of them at once than there are cores.
+    maxWorkers: 4,
     projects: [
       {
         test: {

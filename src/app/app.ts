@@ -14,7 +14,7 @@ import {
 } from './limits.ts';
 import { createLogger } from './log.ts';
 import { Metrics } from './metrics.ts';
-import { health } from './operations/health.ts';
+import { health, type LastReload } from './operations/health.ts';
 import { metricsRoute } from './operations/metrics.ts';
 import { answerErrors, hostMissing, sendError } from './plugins/errors.ts';
 import { answerUnmatched } from './plugins/not-found.ts';
@@ -37,6 +37,8 @@ export type Surroundings = {
   readonly log?: FastifyBaseLogger;
   /** Which of several processes this is. */
   readonly worker?: string;
+  /** How the last reload went, where there is a supervisor that told. */
+  readonly lastReload?: () => LastReload | undefined;
 };
 
 /**
@@ -47,7 +49,7 @@ export type Surroundings = {
  */
 export function buildApp(overrides: Partial<Config> = {}, surroundings: Surroundings = {}): App {
   const config: Config = { ...defaults, ...overrides };
-  const { worker = 'single' } = surroundings;
+  const { worker = 'single', lastReload = () => undefined } = surroundings;
   const log = surroundings.log ?? createLogger(config, worker);
   const lifecycle = new Lifecycle();
   const metrics = new Metrics();
@@ -101,7 +103,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   answerUnmatched(app);
   readPlainNumbers(app);
 
-  app.register(health, { lifecycle, version: packageJson.version, worker });
+  app.register(health, { lifecycle, version: packageJson.version, worker, lastReload });
   app.register(metricsRoute, { metrics });
 
   app.register(hello);

@@ -1,28 +1,26 @@
-import cluster, { type Worker } from 'node:cluster';
+import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { createLogger } from '../app/log.ts';
 import type { Config } from '../config/settings.ts';
-import { supervisorPatienceMs } from '../config/timing.ts';
 import { workerCount } from '../config/worker-count.ts';
 import { EXIT_CONFIG } from '../entry.js';
 import { firstAndSecond } from '../server/first-and-second.ts';
 import { flushLog, logDestination } from '../server/log-destination.ts';
-import { READY, STOP } from '../server/messages.ts';
-import { replacementDelayMs, startBackoffMs } from './backoff.ts';
+import { HEARTBEAT_MS, type ReloadReport } from '../server/messages.ts';
+import { Place } from './place.ts';
+import { type Exit, WorkerProcess } from './worker-process.ts';
 
 /** When so many starts have failed and none has succeeded, the service cannot start: better to say so than to go on. */
 const BOOT_TRIES = 5;
 
-/** A place for one worker; who fills it changes. */
-type Place = {
-  readonly number: number;
-  worker: Worker | undefined;
-  state: 'empty' | 'starting' | 'ready';
-  startedAt: number;
-  failures: number;
-  timer: NodeJS.Timeout | undefined;
-};
+/**
+ * The first worker of a reload serves beside the old one for so long before that one goes: a build that dies in its first
+ * seconds has then cost nothing.
+ */
+const PROBATION_MS = 2500;
+
+const WORKERS_MAX = 1024;
 
 /**
  * Keeps the wanted number of workers alive. No request passes through it: the workers accept from one shared socket.
@@ -33,11 +31,16 @@ type Place = {
 export class Supervisor {
   readonly #config: Config;
   readonly #log: Logger;
-  readonly #places: Place[];
+  readonly #places: Place[] = [];
+  /** All that run, those that are leaving too. */
+  readonly #workers = new Set<WorkerProcess>();
   #wasEverReady = false;
   #failedStarts = 0;
   #isStopping = false;
   #exitCode = 0;
+  #isReloading = false;
+  #isReloadWanted = false;
+  #lastReload: ReloadReport | undefined;
 
   static async run(config: Config): Promise<void> {
     new Supervisor(config, createLogger(config, 'supervisor', await logDestination())).#start();
@@ -46,79 +49,128 @@ export class Supervisor {
   private constructor(config: Config, log: Logger) {
     this.#config = config;
     this.#log = log;
-    this.#places = Array.from({ length: workerCount(config) }, (_, number) => ({
-      number,
-      worker: undefined,
-      state: 'empty',
-      startedAt: 0,
-      failures: 0,
-      timer: undefined,
-    }));
   }
 
   #start(): void {
+    const workers = workerCount(this.#config);
     // The workers accept from the supervisor's socket themselves. Node's default, accepting here and handing over, costs
     // more, and a connection handed to a worker that is killed hangs for ever.
     cluster.schedulingPolicy = cluster.SCHED_NONE;
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('worker.js', import.meta.url)),
       args: [],
-      execArgv: process.execArgv.map((argument) => shared(argument, this.#places.length)),
+      execArgv: process.execArgv.map((argument) => shared(argument, workers)),
     });
     const onSignal = firstAndSecond<[signal: string]>(
       (signal) => this.#obey(signal),
       (signal) => this.#insist(signal),
     );
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT']) process.on(signal, onSignal);
-    process.on('SIGHUP', () => this.#log.info('SIGHUP ignored'));
-    this.#log.info({ workers: this.#places.length }, 'starting');
-    for (const place of this.#places) this.#fill(place);
+    process.on('SIGHUP', () => this.#reload());
+    process.on('SIGTTIN', () => this.#scale(+1));
+    process.on('SIGTTOU', () => this.#scale(-1));
+    this.#log.info({ workers }, 'starting');
+    for (let number = 0; number < workers; number++) this.#addPlace();
+    this.#watch();
   }
 
-  #fill(place: Place): void {
-    const worker = cluster.fork();
-    Object.assign(place, { worker, state: 'starting', startedAt: performance.now() });
-    place.timer = setTimeout(() => {
-      this.#log.error({ workerId: worker.id, ms: this.#config.startTimeoutMs }, 'worker not ready in time: killing it');
-      worker.process.kill('SIGKILL');
-    }, this.#config.startTimeoutMs);
-    worker.on('message', (message) => {
-      if (message === READY) this.#onReady(place);
+  #addPlace(): void {
+    this.#places.push(new Place(() => this.#fork(), this.#log));
+  }
+
+  #fork(): WorkerProcess {
+    const worker = new WorkerProcess(this.#config, this.#log);
+    this.#workers.add(worker);
+    worker.on('ready', () => {
+      this.#wasEverReady = true;
+      if (this.#lastReload) worker.tell(this.#lastReload);
     });
-    worker.on('exit', (code, signal) => this.#onExit(place, code, signal));
-    // Sending to a worker that is just dying fails; its exit tells the same.
-    worker.on('error', (error) => this.#log.debug({ workerId: worker.id, err: error }, 'worker channel'));
+    worker.on('exit', (exit) => this.#onExit(worker, exit));
+    return worker;
   }
 
-  #onReady(place: Place): void {
-    clearTimeout(place.timer);
-    Object.assign(place, { state: 'ready', failures: 0 });
-    this.#wasEverReady = true;
-    this.#log.info({ workerId: place.worker?.id, pid: place.worker?.process.pid }, 'worker ready');
-  }
-
-  #onExit(place: Place, code: number | null, signal: string | null): void {
-    clearTimeout(place.timer);
-    const wasReady = place.state === 'ready';
-    const id = place.worker?.id;
-    Object.assign(place, { worker: undefined, state: 'empty' });
+  #onExit(worker: WorkerProcess, { code, signal, wasReady }: Exit): void {
+    this.#workers.delete(worker);
     if (this.#isStopping) {
       if (wasReady && code !== 0) this.#exitCode ||= 1;
       this.#endWhenEmpty();
+    } else if (!wasReady && !this.#wasEverReady) {
+      const failedStarts = ++this.#failedStarts;
+      if (code !== EXIT_CONFIG && failedStarts < BOOT_TRIES) return;
+      this.#log.fatal({ workerId: worker.id, code, signal, failedStarts }, 'the service cannot start');
+      this.#stop(code === EXIT_CONFIG ? EXIT_CONFIG : 1);
+    }
+  }
+
+  /** One that is asked for while one runs follows it; asking more often makes it no more than one. */
+  async #reload(): Promise<void> {
+    this.#isReloadWanted = true;
+    if (this.#isReloading) {
+      this.#log.info('reload: another one follows the one that runs');
       return;
     }
-    if (!wasReady) {
-      place.failures++;
-      this.#failedStarts++;
-      if (!this.#wasEverReady && (code === EXIT_CONFIG || this.#failedStarts >= BOOT_TRIES)) {
-        this.#log.fatal({ workerId: id, code, signal, failedStarts: this.#failedStarts }, 'the service cannot start');
-        this.#stop(code === EXIT_CONFIG ? EXIT_CONFIG : 1);
-        return;
-      }
+    this.#isReloading = true;
+    while (this.#isReloadWanted && !this.#isStopping) {
+      this.#isReloadWanted = false;
+      await this.#reloadOnce();
     }
-    const waitMs = wasReady ? replacementDelayMs(performance.now() - place.startedAt) : startBackoffMs(place.failures);
-    this.#log.warn({ workerId: id, code, signal, wasReady, waitMs }, 'worker exited: replacing it');
-    place.timer = setTimeout(() => this.#fill(place), waitMs);
+    this.#isReloading = false;
+  }
+
+  /** Replaces one worker after the other; stops at the first that fails, and leaves the others as they are. */
+  async #reloadOnce(): Promise<void> {
+    const startedAt = performance.now();
+    this.#log.info('reload: starting');
+    let reason: string | undefined;
+    for (const [index, place] of [...this.#places].entries()) {
+      reason = await place.succeed(index === 0 ? PROBATION_MS : 0);
+      if (this.#isStopping) return;
+      if (reason !== undefined) break;
+    }
+    const ms = Math.round(performance.now() - startedAt);
+    const at = new Date().toISOString();
+    this.#lastReload = {
+      lastReload: reason === undefined ? { result: 'ok', at, ms } : { result: 'failed', at, ms, reason },
+    };
+    for (const worker of this.#workers) worker.tell(this.#lastReload);
+    if (reason === undefined) this.#log.info({ ms }, 'reload: done');
+    else this.#log.error({ ms, reason }, 'reload: stopped, the workers that are not replaced stay');
+  }
+
+  #scale(change: 1 | -1): void {
+    const workers = this.#places.length + change;
+    if (this.#isStopping || workers < 1 || workers > WORKERS_MAX) return;
+    this.#log.info({ workers }, 'scaling');
+    if (change === 1) this.#addPlace();
+    else for (const worker of this.#places.pop()?.abandon() ?? []) worker.retire();
+  }
+
+  /** Looks after the workers once a second. */
+  #watch(): void {
+    let lastAt = performance.now();
+    setInterval(() => {
+      const now = performance.now();
+      const wasStandingStill = now - lastAt > 3 * HEARTBEAT_MS;
+      lastAt = now;
+      for (const worker of this.#workers) {
+        // Heartbeats that came meanwhile are still to be read.
+        if (wasStandingStill) worker.forgive();
+        else worker.killIfStandingStill();
+      }
+      if (!this.#isReloading && !this.#isStopping) this.#replaceTooLarge();
+    }, HEARTBEAT_MS).unref();
+  }
+
+  /** A worker above MAX_WORKER_RSS_MB is replaced as in a reload, one at a time. */
+  async #replaceTooLarge(): Promise<void> {
+    const mostBytes = this.#config.maxWorkerRssMb * 1024 * 1024;
+    if (mostBytes === 0 || this.#places.some(({ isChanging }) => isChanging)) return;
+    const place = this.#places.find(({ current }) => current?.isReady && current.rssBytes > mostBytes);
+    if (place?.current === undefined) return;
+    const { id: workerId, rssBytes } = place.current;
+    this.#log.warn({ workerId, rssBytes }, 'worker above MAX_WORKER_RSS_MB: replacing it');
+    const reason = await place.succeed(0);
+    if (reason !== undefined) this.#log.error({ workerId, reason }, 'worker not replaced');
   }
 
   #obey(signal: string): void {
@@ -129,7 +181,7 @@ export class Supervisor {
 
   #insist(signal: string): void {
     this.#log.warn({ signal }, 'second signal: exiting at once');
-    this.#killAll();
+    for (const worker of this.#workers) worker.kill();
     this.#exit(1);
   }
 
@@ -137,28 +189,15 @@ export class Supervisor {
   #stop(exitCode: number): void {
     this.#exitCode = exitCode;
     this.#isStopping = true;
-    for (const { worker, state, timer } of this.#places) {
-      clearTimeout(timer);
-      if (state === 'ready') worker?.send(STOP);
-      else worker?.process.kill('SIGTERM');
-    }
-    const patience = supervisorPatienceMs(this.#config);
-    setTimeout(() => {
-      this.#log.error({ ms: patience }, 'workers did not leave in time: killing them');
-      this.#exitCode ||= 1;
-      this.#killAll();
-    }, patience).unref();
+    for (const place of this.#places) place.abandon();
+    for (const worker of this.#workers) worker.stop();
     this.#endWhenEmpty();
   }
 
   #endWhenEmpty(): void {
-    if (this.#places.some(({ worker }) => worker !== undefined)) return;
+    if (this.#workers.size > 0) return;
     this.#log.info({ code: this.#exitCode }, 'stopped');
     this.#exit(this.#exitCode);
-  }
-
-  #killAll(): void {
-    for (const { worker } of this.#places) worker?.process.kill('SIGKILL');
   }
 
   #exit(code: number): void {

@@ -23,6 +23,8 @@ export const settings = {
     'drainDelayMs',
     'drainIdleMs',
     'drainTimeoutMs',
+    'reloadIdleMs',
+    'maxWorkerRssMb',
   ],
   properties: {
     host: {
@@ -103,6 +105,21 @@ export const settings = {
       maximum: 600_000,
       default: 8000,
       description: 'So long after accepting ended, requests that are still open are cut, and the exit code is 1.',
+    },
+    reloadIdleMs: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 600_000,
+      default: 30_000,
+      description:
+        'As DRAIN_IDLE_MS, for a worker that was replaced in a reload. Nobody waits for it, so that clients may take their time.',
+    },
+    maxWorkerRssMb: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 1_000_000,
+      default: 0,
+      description: 'A worker whose resident memory grows above so many MiB is replaced as in a reload. 0: never.',
     },
   },
 } as const;

@@ -24,6 +24,15 @@ export function supervisorPatienceMs(config: Config): number {
   return drainBudgetMs(config) + MARGIN_MS;
 }
 
+/** The same for a worker that another one has replaced: it may wait for idle clients to come once more. */
+export function retireBudgetMs(config: Config): number {
+  return config.reloadIdleMs + config.drainTimeoutMs + CLOSE_MS;
+}
+
+export function retirePatienceMs(config: Config): number {
+  return retireBudgetMs(config) + MARGIN_MS;
+}
+
 /** What whoever stops the service must grant before SIGKILL: PM2's `kill_timeout`, the stop time of a container. */
 export function killTimeoutMs(config: Config): number {
   return supervisorPatienceMs(config) + MARGIN_MS;

@@ -1,5 +1,6 @@
 import net, { type Server, type Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import type { Patience } from './patience.ts';
 
 /** How long the parent may still hand over connections that it accepted before it heard of the closing. */
 const HANDOVER_MS = 100;
@@ -49,20 +50,18 @@ export class Connections {
   }
 
   /**
-   * Waits until every connection is gone. Answers announce the closing, so busy ones go by themselves. Idle ones have
-   * `idleMs` to bring a last request; then those that brought none are closed.
+   * Waits until every connection is gone. Answers announce the closing, so busy ones go by themselves. Idle ones may
+   * bring a last request as long as the patience lasts; then those that brought none are closed.
    *
-   * @returns after `timeoutMs` at the latest, how many idle connections were closed
+   * @returns how many idle connections were closed
    */
-  async settle(idleMs: number, timeoutMs: number): Promise<number> {
+  async settle(patience: Patience): Promise<number> {
     for (const socket of this.#open.keys()) this.#open.set(socket, socket.bytesRead);
-    const startedAt = performance.now();
-    const elapsedMs = () => performance.now() - startedAt;
     let slice = 0;
     let closed = 0;
     await sleep(HANDOVER_MS);
-    while (this.#open.size > 0 && elapsedMs() < timeoutMs) {
-      if (elapsedMs() >= idleMs) {
+    while (this.#open.size > 0 && !patience.isOver) {
+      if (patience.isOverForIdle) {
         slice ||= Math.ceil((this.#open.size * SLICE_MS) / CLOSING_WINDOW_MS);
         closed += this.#closeIdle(slice);
       }

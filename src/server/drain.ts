@@ -3,6 +3,7 @@ import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
 import { CLOSE_MS } from '../config/timing.ts';
 import type { Connections } from './connections.ts';
+import { Patience } from './patience.ts';
 
 /** Why the process ends. */
 export type Cause = {
@@ -10,6 +11,8 @@ export type Cause = {
   readonly signal: string;
   /** Whether no other process goes on accepting from the same socket. */
   readonly isLastOwner: boolean;
+  /** Whether another process has taken the place of this one, so that nobody waits for its end. */
+  readonly isReplaced?: boolean;
   readonly failure?: unknown;
 };
 
@@ -22,22 +25,30 @@ const NAMED_MAX = 20;
 /**
  * Ends the service without cutting anyone off, step by step as docs/drain.md tells, and leaves one line in the log.
  *
- * @returns whether every request got its whole answer and everything was released, within `drainBudgetMs`
+ * @param hurry when it is aborted, a drain that takes its time takes no more than any other
+ * @returns whether every request got its whole answer and everything was released
  */
-export async function drain(app: App, connections: Connections, config: Config, cause: Cause): Promise<boolean> {
+export async function drain(
+  app: App,
+  connections: Connections,
+  config: Config,
+  cause: Cause,
+  hurry: AbortSignal,
+): Promise<boolean> {
   const { lifecycle, requests, log } = app;
-  const hasFailed = cause.failure !== undefined;
-  const timeoutMs = hasFailed ? Math.min(config.drainTimeoutMs, DRAIN_AFTER_FAILURE_MS) : config.drainTimeoutMs;
-  const idleMs = hasFailed ? Math.min(config.drainIdleMs, timeoutMs / 2) : config.drainIdleMs;
   const steps = new Steps();
   const atStart = { connections: connections.count, inFlight: requests.open.size };
   const answeredBefore = requests.answered;
 
   log.info({ signal: cause.signal, ...atStart }, 'draining');
   lifecycle.advance('draining');
-  await steps.time('delay', hasFailed ? 0 : sleep(config.drainDelayMs));
+  await steps.time('delay', cause.failure || cause.isReplaced ? 0 : sleep(config.drainDelayMs));
   await connections.stopAccepting(cause.isLastOwner);
-  const idleClosed = await steps.time('settle', connections.settle(idleMs, timeoutMs));
+  const patience = patienceFor(cause, config);
+  const shorten = () => patience.shorten(config.drainIdleMs, config.drainTimeoutMs);
+  if (hurry.aborted) shorten();
+  else hurry.addEventListener('abort', shorten);
+  const idleClosed = await steps.time('settle', connections.settle(patience));
   const cut = [...requests.open.values()];
   connections.destroy();
   const isReleased = await steps.time(
@@ -69,6 +80,12 @@ export async function drain(app: App, connections: Connections, config: Config, 
     log.info(report, 'drained');
   }
   return cut.length === 0 && isReleased;
+}
+
+function patienceFor({ failure, isReplaced }: Cause, config: Config): Patience {
+  if (failure) return new Patience(DRAIN_AFTER_FAILURE_MS / 2, Math.min(config.drainTimeoutMs, DRAIN_AFTER_FAILURE_MS));
+  if (isReplaced) return new Patience(config.reloadIdleMs, config.reloadIdleMs + config.drainTimeoutMs);
+  return new Patience(config.drainIdleMs, config.drainTimeoutMs);
 }
 
 class Steps {

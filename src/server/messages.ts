@@ -1,5 +1,26 @@
+import type { LastReload } from '../app/operations/health.ts';
+
 /** A process tells its parent that it serves; PM2's `wait_ready` waits for the same word. */
 export const READY = 'ready';
 
 /** The supervisor tells a worker to drain because the whole service ends. SIGTERM ends just the one worker. */
 export const STOP = 'stop';
+
+/** The supervisor tells a worker that another one has taken its place: it is to drain, and may take its time. */
+export const RETIRE = 'retire';
+
+/** A worker tells its supervisor every second that its loop turns. */
+export type Heartbeat = { readonly heartbeat: { readonly rssBytes: number } };
+
+export const HEARTBEAT_MS = 1000;
+
+export function isHeartbeat(message: unknown): message is Heartbeat {
+  return typeof message === 'object' && message !== null && 'heartbeat' in message;
+}
+
+/** The supervisor tells each worker how the last reload went, for `/health`. */
+export type ReloadReport = { readonly lastReload: LastReload };
+
+export function isReloadReport(message: unknown): message is ReloadReport {
+  return typeof message === 'object' && message !== null && 'lastReload' in message;
+}

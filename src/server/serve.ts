@@ -1,5 +1,6 @@
 import { buildApp } from '../app/app.ts';
 import { createLogger } from '../app/log.ts';
+import type { LastReload } from '../app/operations/health.ts';
 import type { Config } from '../config/settings.ts';
 import { Connections } from './connections.ts';
 import { arrangeEnd, type End } from './end.ts';
@@ -14,6 +15,8 @@ export type ServeOptions = {
   readonly isSocketShared?: boolean;
   /** Which of several processes this is, for the log and `/health`. */
   readonly worker?: string;
+  /** How the last reload went, for `/health`. */
+  readonly lastReload?: () => LastReload | undefined;
 };
 
 /**
@@ -25,13 +28,13 @@ export type ServeOptions = {
 export async function serve(config: Config, options: ServeOptions = {}): Promise<End> {
   const { signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'], isSocketShared = false, worker = 'single' } = options;
   const log = createLogger(config, worker, await logDestination());
-  const app = buildApp(config, { log, worker });
+  const app = buildApp(config, { log, worker, ...(options.lastReload && { lastReload: options.lastReload }) });
   const connections = new Connections(app.server, function* () {
     for (const { request } of app.requests.open.values()) yield request.raw.socket;
   });
   const end = arrangeEnd(app, connections, config);
 
-  for (const signal of signals) process.on(signal, () => end(signal, !isSocketShared));
+  for (const signal of signals) process.on(signal, () => end.onSignal(signal, !isSocketShared));
   process.on('SIGHUP', () => log.info('SIGHUP: nothing to reload in a single process'));
 
   await listen(app, config);

@@ -1,48 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { BusyClients } from '../support/clients.ts';
-import { Service } from '../support/processes.ts';
+import { Cluster, gone, isRunning } from '../support/cluster.ts';
 import { RawConnection } from '../support/raw.ts';
 
-const ENTRY = 'src/cluster/main.js';
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
-
-/** The workers that are ready, in the order in which they became so. */
-const workers = (service: Service) => service.lines('worker ready').map(({ pid }) => Number(pid));
-
-/** Waits until so many workers have become ready since the start, and the supervisor knows. @returns the address */
-async function started(service: Service, count: number): Promise<string> {
-  const url = await service.ready(count);
-  await service.until(() => workers(service).length >= count);
-  return url;
-}
-
-const isRunning = (pid: number) => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-/** Waits until a process that is not our child is gone. */
-const gone = (pid: number) => expect.poll(() => isRunning(pid), { timeout: 20_000 }).toBe(false);
 
 describe('the supervisor', () => {
   it('runs a worker per core, without serving itself', async () => {
-    const service = new Service(ENTRY, { WORKERS: 'auto' });
+    const service = new Cluster({ WORKERS: 'auto' });
     const { availableParallelism } = await import('node:os');
-    const url = await started(service, availableParallelism());
-    expect(workers(service)).toHaveLength(availableParallelism());
+    const url = await service.started(availableParallelism());
+    expect(service.workers).toHaveLength(availableParallelism());
     const { pid } = (await (await fetch(`${url}/health`)).json()) as { pid: number };
-    expect(workers(service)).toContain(pid);
+    expect(service.workers).toContain(pid);
     expect(pid).not.toBe(service.pid);
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('on %s lets all workers drain, then exits with 0', async (signal) => {
-    const service = new Service(ENTRY, { WORKERS: '2' });
-    const url = await started(service, 2);
+    const service = new Cluster();
+    const url = await service.started(2);
     const clients = Array.from({ length: 6 }, () => new RawConnection(url).send(get('/hello') + get('/slow?ms=1000')));
     for (const client of clients) await client.until('Hello World !!!');
     service.child.kill(signal);
@@ -52,18 +29,18 @@ describe('the supervisor', () => {
   });
 
   it('lets its workers drain on the Ctrl-C of a terminal, which all of them get', async () => {
-    const service = new Service(ENTRY, { WORKERS: '2' });
-    const url = await started(service, 2);
+    const service = new Cluster();
+    const url = await service.started(2);
     const client = new RawConnection(url).send(get('/hello') + get('/slow?ms=1000'));
     await client.until('Hello World !!!');
-    for (const pid of [...workers(service), service.pid]) process.kill(pid, 'SIGINT');
+    for (const pid of [...service.workers, service.pid]) process.kill(pid, 'SIGINT');
     expect(await client.closed()).toMatch(/slow, but whole$/);
     expect(await service.ended()).toBe(0);
   });
 
   it('exits with 1 when a worker had to cut a request', async () => {
-    const service = new Service(ENTRY, { WORKERS: '2', DRAIN_TIMEOUT_MS: '600', DRAIN_IDLE_MS: '100' });
-    const client = new RawConnection(await started(service, 2)).send(get('/hello') + get('/never'));
+    const service = new Cluster({ DRAIN_TIMEOUT_MS: '600', DRAIN_IDLE_MS: '100' });
+    const client = new RawConnection(await service.started(2)).send(get('/hello') + get('/never'));
     await client.until('Hello World !!!');
     service.child.kill('SIGTERM');
     await client.closed();
@@ -72,36 +49,36 @@ describe('the supervisor', () => {
   });
 
   it('ends everything at once with 1 on a second signal', async () => {
-    const service = new Service(ENTRY, { WORKERS: '2' });
-    const client = new RawConnection(await started(service, 2)).send(get('/hello') + get('/never'));
+    const service = new Cluster();
+    const client = new RawConnection(await service.started(2)).send(get('/hello') + get('/never'));
     await client.until('Hello World !!!');
     service.child.kill('SIGTERM');
     await service.until(() => service.lines('draining').length === 2);
     await sleep(600); // Longer than what counts as the same signal, arriving twice.
     service.child.kill('SIGTERM');
     expect(await service.ended()).toBe(1);
-    await Promise.all(workers(service).map(gone));
+    await Promise.all(service.workers.map(gone));
   });
 
   it('replaces a worker that is killed, and serves on meanwhile', async () => {
-    const service = new Service(ENTRY, { WORKERS: '2' });
-    const url = await started(service, 2);
-    const [first = 0] = workers(service);
+    const service = new Cluster();
+    const url = await service.started(2);
+    const [first = 0] = service.workers;
     process.kill(first, 'SIGKILL');
     await service.until(() => service.lines('worker exited: replacing it').length === 1);
     expect((await fetch(`${url}/hello`)).status).toBe(200);
-    await started(service, 3);
+    await service.started(3);
     expect(isRunning(first)).toBe(false);
   });
 
   it('loses no request in ten replacements under busy clients', async () => {
-    const service = new Service(ENTRY, { WORKERS: '2', REQUEST_LOG: 'false' });
-    const url = await started(service, 2);
+    const service = new Cluster({ REQUEST_LOG: 'false' });
+    const url = await service.started(2);
     const keepers = new BusyClients({ url, clients: 16, keepAlive: true });
     const openers = new BusyClients({ url, clients: 16, keepAlive: false });
     for (let replacement = 0; replacement < 10; replacement++) {
-      process.kill(workers(service).at(-2) ?? 0, 'SIGTERM');
-      await started(service, replacement + 3);
+      process.kill(service.workers.at(-2) ?? 0, 'SIGTERM');
+      await service.started(replacement + 3);
       await Promise.all([keepers.asked(50), openers.asked(50)]);
     }
     await Promise.all([keepers.stop(), openers.stop()]);
@@ -111,17 +88,16 @@ describe('the supervisor', () => {
   });
 
   it('leaves no worker behind when it is killed itself', async () => {
-    const service = new Service(ENTRY, { WORKERS: '2' });
-    const client = new RawConnection(await started(service, 2)).send(get('/hello') + get('/slow?ms=500'));
+    const service = new Cluster();
+    const client = new RawConnection(await service.started(2)).send(get('/hello') + get('/slow?ms=500'));
     await client.until('Hello World !!!');
     service.child.kill('SIGKILL');
     expect(await client.closed()).toMatch(/slow, but whole$/);
-    await Promise.all(workers(service).map(gone));
+    await Promise.all(service.workers.map(gone));
   });
 
   it('kills a worker that is not ready in time, and gives up after several', async () => {
-    const service = new Service(ENTRY, {
-      WORKERS: '2',
+    const service = new Cluster({
       START_TIMEOUT_MS: '100',
       NODE_OPTIONS: '--import=data:text/javascript,while(process.argv[1].includes(`worker`));',
     });

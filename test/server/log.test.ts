@@ -35,7 +35,7 @@ it('the service goes on when the reader of its log stops, and says later how man
 
 it('the service goes on when the disk of its log is full', async () => {
   const port = await freePort();
-  const service = new Service(ENTRY, { PORT: String(port) }, [], openSync('/dev/full', 'w'));
+  const service = new Service(ENTRY, { PORT: String(port) }, { stdout: openSync('/dev/full', 'w') });
   const ask = async () => (await fetch(`http://127.0.0.1:${port}/hello`)).text();
   await expect.poll(ask, { timeout: 20_000 }).toBe('Hello World !!!');
   for (let request = 0; request < 20; request++) expect(await ask()).toBe('Hello World !!!');

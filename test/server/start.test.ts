@@ -20,7 +20,7 @@ describe.each(ENTRIES)('%s', (entry) => {
   });
 
   it('explains its configuration', async () => {
-    const service = new Service(entry, { PORT: '8080' }, ['--explain-config']);
+    const service = new Service(entry, { PORT: '8080' }, { args: ['--explain-config'] });
     expect(await service.ended()).toBe(0);
     expect(service.output).toContain('PORT=8080 (environment)\n');
     expect(service.output).toContain('DRAIN_TIMEOUT_MS=8000 (default)\n');
@@ -29,20 +29,20 @@ describe.each(ENTRIES)('%s', (entry) => {
   it('checks that it would start, beside one that runs', async () => {
     const running = new Service('src/server/main.js');
     const port = new URL(await running.ready()).port;
-    const service = new Service(entry, { PORT: port }, ['--check']);
+    const service = new Service(entry, { PORT: port }, { args: ['--check'] });
     expect(await service.ended()).toBe(0);
     expect(service.output).toBe('The configuration is right and the service starts.\n');
   });
 
   it('says in a check what would keep it from starting', async () => {
-    const service = new Service(entry, { HOST: '203.0.113.1' }, ['--check']);
+    const service = new Service(entry, { HOST: '203.0.113.1' }, { args: ['--check'] });
     expect(await service.ended()).toBe(1);
     expect(service.output).toContain('Cannot listen on 203.0.113.1');
     expect(service.output).toContain('set HOST to one that it has');
   });
 
   it('refuses options that it does not know', async () => {
-    const service = new Service(entry, {}, ['--verbose']);
+    const service = new Service(entry, {}, { args: ['--verbose'] });
     expect(await service.ended()).toBe(78);
     expect(service.output).toContain("Unknown option '--verbose'");
     expect(service.output).toContain('--help');

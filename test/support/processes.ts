@@ -11,6 +11,14 @@ export const EXTRA_ROUTES = fileURLToPath(new URL('extra-routes.js', import.meta
 
 export type LogLine = Record<string, unknown> & { readonly msg?: string };
 
+export type ServiceOptions = {
+  readonly args?: string[];
+  /** Where the project is, if it is a copy. */
+  readonly root?: string;
+  /** Where the log goes, if not to `log`: a file descriptor. */
+  readonly stdout?: number | 'pipe';
+};
+
 /** A real process of the project, whose log is read line by line. It is killed when its test ends. */
 export class Service {
   readonly child: ChildProcess;
@@ -21,18 +29,14 @@ export class Service {
   #rest = '';
   #ended = false;
 
-  /**
-   * @param entry the program, from the project's root
-   * @param stdout where its log goes, if not to `log`: a file descriptor
-   */
+  /** @param entry the program, from the project's root */
   constructor(
     entry: string,
     environment: NodeJS.ProcessEnv = {},
-    args: string[] = [],
-    stdout: number | 'pipe' = 'pipe',
+    { args = [], root = ROOT, stdout = 'pipe' }: ServiceOptions = {},
   ) {
     this.child = spawn(process.execPath, [entry, ...args], {
-      cwd: ROOT,
+      cwd: root,
       env: {
         PATH: process.env.PATH,
         PORT: '0',

@@ -1,14 +1,29 @@
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Plugin } from '../types.ts';
 
-export type HealthOptions = { readonly lifecycle: Lifecycle; readonly version: string; readonly worker: string };
+/** How the last rolling reload of the service went. */
+export type LastReload = {
+  readonly result: 'ok' | 'failed';
+  /** When it ended, ISO 8601. */
+  readonly at: string;
+  readonly ms: number;
+  /** Why it failed. */
+  readonly reason?: string;
+};
+
+export type HealthOptions = {
+  readonly lifecycle: Lifecycle;
+  readonly version: string;
+  readonly worker: string;
+  readonly lastReload: () => LastReload | undefined;
+};
 
 /**
  * - `/livez`: the process turns. It looks at nothing else: a restart mends no dependency.
  * - `/readyz`: send requests here; 503 while the process starts or drains.
  * - `/health`: the same for people, with what is known about this process.
  */
-export const health: Plugin<HealthOptions> = (app, { lifecycle, version, worker }, done) => {
+export const health: Plugin<HealthOptions> = (app, { lifecycle, version, worker, lastReload }, done) => {
   const startedAt = performance.now();
   const isReady = () => lifecycle.state === 'ready';
 
@@ -33,6 +48,7 @@ export const health: Plugin<HealthOptions> = (app, { lifecycle, version, worker 
       node: process.version,
       worker,
       pid: process.pid,
+      lastReload: lastReload(),
       uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
     };
   });

@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { replacementDelayMs, startBackoffMs } from './backoff.ts';
+import type { Exit, WorkerProcess } from './worker-process.ts';
+
+/** Where one worker serves, for as long as one is wanted there; who it is changes. */
+export class Place {
+  readonly #fork: () => WorkerProcess;
+  readonly #log: Logger;
+  #current: WorkerProcess | undefined;
+  /** The one that is to take over, from its fork until it does. */
+  #successor: WorkerProcess | undefined;
+  #failures = 0;
+  #lastStartAt = Number.NEGATIVE_INFINITY;
+  #refill: NodeJS.Timeout | undefined;
+  #isWanted = true;
+
+  constructor(fork: () => WorkerProcess, log: Logger) {
+    this.#fork = fork;
+    this.#log = log;
+    this.#current = this.#start();
+  }
+
+  get current(): WorkerProcess | undefined {
+    return this.#current;
+  }
+
+  get isChanging(): boolean {
+    return this.#successor !== undefined;
+  }
+
+  /** No worker is wanted here any more. Those that are here are left to the caller, who gets them. */
+  abandon(): WorkerProcess[] {
+    this.#isWanted = false;
+    clearTimeout(this.#refill);
+    return [this.#current, this.#successor].filter((worker) => worker !== undefined);
+  }
+
+  /**
+   * Starts a worker, and lets the present one go when the new one is ready and has served beside it for `probationMs`.
+   *
+   * @returns why it did not come to that; the present one then stays
+   */
+  async succeed(probationMs: number): Promise<string | undefined> {
+    const next = this.#start();
+    this.#successor = next;
+    const exited = new Promise<string>((resolve) => next.on('exit', (exit) => resolve(obituary(exit))));
+    const ready = new Promise<undefined>((resolve) => next.on('ready', () => resolve(undefined)));
+    const failure =
+      (await Promise.race([exited, ready])) ?? (await Promise.race([exited, sleep(probationMs, undefined)]));
+    // It is not the successor any more where it had to take over early, because the present one died.
+    if (failure === undefined && this.#successor === next && this.#isWanted) {
+      this.#current?.retire();
+      this.#current = next;
+      this.#successor = undefined;
+    }
+    return failure;
+  }
+
+  #start(): WorkerProcess {
+    const worker = this.#fork();
+    this.#lastStartAt = performance.now();
+    worker.on('ready', () => {
+      this.#failures = 0;
+    });
+    worker.on('exit', (exit) => this.#onExit(worker, exit));
+    return worker;
+  }
+
+  #onExit(worker: WorkerProcess, exit: Exit): void {
+    if (worker === this.#successor) this.#successor = undefined;
+    if (worker !== this.#current || !this.#isWanted) return;
+    this.#current = this.#successor;
+    this.#successor = undefined;
+    if (this.#current !== undefined) return;
+    if (!exit.wasReady) this.#failures++;
+    const waitMs = exit.wasReady
+      ? replacementDelayMs(performance.now() - this.#lastStartAt)
+      : startBackoffMs(this.#failures);
+    this.#log.warn({ workerId: worker.id, ...exit, waitMs }, 'worker exited: replacing it');
+    this.#refill = setTimeout(() => {
+      this.#current = this.#start();
+    }, waitMs);
+  }
+}
+
+function obituary({ code, signal, wasReady }: Exit): string {
+  const how = signal === null ? `with code ${code}` : `by ${signal}`;
+  return `the new worker ended ${how} ${wasReady ? 'soon after it was' : 'before it became'} ready`;
+}

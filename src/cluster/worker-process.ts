@@ -1,0 +1,112 @@
+import cluster, { type Worker } from 'node:cluster';
+import { EventEmitter } from 'node:events';
+import type { Logger } from 'pino';
+import type { Config } from '../config/settings.ts';
+import { retirePatienceMs, supervisorPatienceMs } from '../config/timing.ts';
+import { isHeartbeat, READY, RETIRE, type ReloadReport, STOP } from '../server/messages.ts';
+
+/** A loop that has stood still for so long does not come back in time for anybody who waits. */
+const STANDSTILL_MS = 10_000;
+
+export type Exit = { readonly code: number | null; readonly signal: string | null; readonly wasReady: boolean };
+
+/** One worker, from its fork to its exit. */
+export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
+  readonly startedAt = performance.now();
+  readonly #worker: Worker;
+  readonly #config: Config;
+  readonly #log: Logger;
+  #state: 'starting' | 'ready' | 'leaving' | 'gone' = 'starting';
+  #wasReady = false;
+  #lastBeatAt = 0;
+  #rssBytes = 0;
+  /** What is done when it does not do in time what is expected of it. */
+  #timer: NodeJS.Timeout;
+
+  constructor(config: Config, log: Logger) {
+    super();
+    this.#config = config;
+    this.#worker = cluster.fork();
+    this.#log = log.child({ workerId: this.#worker.id });
+    this.#timer = this.#killAfter(config.startTimeoutMs, 'worker not ready in time: killing it');
+    this.#worker.on('message', (message: unknown) => {
+      this.#lastBeatAt = performance.now();
+      if (message === READY) this.#onReady();
+      else if (isHeartbeat(message)) this.#rssBytes = message.heartbeat.rssBytes;
+    });
+    this.#worker.on('exit', (code, signal) => {
+      clearTimeout(this.#timer);
+      this.#state = 'gone';
+      this.emit('exit', { code, signal, wasReady: this.#wasReady });
+    });
+    // Sending to a worker that is just dying fails; its exit tells the same.
+    this.#worker.on('error', (error) => this.#log.debug({ err: error }, 'worker channel'));
+  }
+
+  get id(): number {
+    return this.#worker.id;
+  }
+
+  get isReady(): boolean {
+    return this.#state === 'ready';
+  }
+
+  get rssBytes(): number {
+    return this.#rssBytes;
+  }
+
+  /** The whole service ends: it drains. */
+  stop(): void {
+    this.#leave(STOP, supervisorPatienceMs(this.#config));
+  }
+
+  /** Another has taken its place: it drains, in no hurry. */
+  retire(): void {
+    this.#leave(RETIRE, retirePatienceMs(this.#config));
+  }
+
+  kill(): void {
+    this.#worker.process.kill('SIGKILL');
+  }
+
+  tell(report: ReloadReport): void {
+    if (this.#worker.isConnected()) this.#worker.send(report);
+  }
+
+  /** The supervisor itself stood still: how long ago the last heartbeat came says nothing of the worker. */
+  forgive(): void {
+    this.#lastBeatAt = performance.now();
+  }
+
+  killIfStandingStill(): void {
+    const ms = performance.now() - this.#lastBeatAt;
+    if (this.#state !== 'ready' || ms < STANDSTILL_MS) return;
+    this.#log.error({ ms: Math.round(ms) }, 'worker stands still: killing it');
+    this.kill();
+  }
+
+  #onReady(): void {
+    if (this.#state !== 'starting') return;
+    clearTimeout(this.#timer);
+    this.#state = 'ready';
+    this.#wasReady = true;
+    this.#log.info({ workerPid: this.#worker.process.pid }, 'worker ready');
+    this.emit('ready');
+  }
+
+  #leave(message: typeof STOP | typeof RETIRE, patienceMs: number): void {
+    clearTimeout(this.#timer);
+    // One that does not serve yet listens to nothing yet, and has nothing to drain.
+    if (this.#state === 'starting') this.#worker.process.kill('SIGTERM');
+    else if (this.#worker.isConnected()) this.#worker.send(message);
+    this.#state = 'leaving';
+    this.#timer = this.#killAfter(patienceMs, 'worker did not leave in time: killing it');
+  }
+
+  #killAfter(ms: number, why: string): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#log.error({ ms }, why);
+      this.kill();
+    }, ms);
+  }
+}

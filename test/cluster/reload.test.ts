@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { BusyClients } from '../support/clients.ts';
+import { Cluster, gone } from '../support/cluster.ts';
+import { ProjectCopy } from '../support/project-copy.ts';
+
+const HELLO = 'src/app/features/hello.ts';
+
+const greeting = async (url: string) => (await fetch(`${url}/hello`)).text();
+const health = async (url: string) => (await (await fetch(`${url}/health`)).json()) as { lastReload?: object };
+
+describe('a reload (SIGHUP)', () => {
+  it('replaces every worker, with the code that is on disk now', async () => {
+    const copy = new ProjectCopy();
+    const service = new Cluster({}, { root: copy.root });
+    const url = await service.started(2);
+    const before = service.workers;
+    copy.change(HELLO, (text) => text.replaceAll('World ', 'new World '));
+    service.child.kill('SIGHUP');
+    await service.logged('reload: done');
+    await Promise.all(before.map(gone));
+    expect(await greeting(url)).toBe('Hello new World !!!');
+    expect((await health(url)).lastReload).toMatchObject({ result: 'ok', ms: expect.any(Number) });
+  });
+
+  it('loses no request of busy clients', async () => {
+    const service = new Cluster({ REQUEST_LOG: 'false' });
+    const url = await service.started(2);
+    const keepers = new BusyClients({ url, clients: 16, keepAlive: true });
+    const openers = new BusyClients({ url, clients: 16, keepAlive: false });
+    for (let reload = 1; reload <= 3; reload++) {
+      service.child.kill('SIGHUP');
+      await service.logged('reload: done', reload);
+    }
+    await Promise.all([keepers.stop(), openers.stop()]);
+    expect([...keepers.failures, ...openers.failures]).toEqual([]);
+    expect(service.workers).toHaveLength(8);
+  });
+
+  it('that is asked for during another follows it, once', async () => {
+    const service = new Cluster();
+    await service.started(2);
+    service.child.kill('SIGHUP');
+    await service.logged('reload: starting');
+    for (let more = 1; more <= 3; more++) {
+      service.child.kill('SIGHUP');
+      await service.logged('reload: another one follows the one that runs', more);
+    }
+    await service.logged('reload: done', 2);
+    service.child.kill('SIGTERM');
+    expect(await service.ended()).toBe(0);
+    expect(service.lines('reload: starting')).toHaveLength(2);
+    expect(service.workers).toHaveLength(6);
+  });
+
+  it('gives way to a stop, and does not keep it waiting for idle clients', async () => {
+    const service = new Cluster({ RELOAD_IDLE_MS: '600000', DRAIN_IDLE_MS: '100' });
+    const url = await service.started(2);
+    // Kept connections that stay idle, on both workers.
+    for (let client = 0; client < 10; client++) await greeting(url);
+    service.child.kill('SIGHUP');
+    await service.logged('reload: done');
+    service.child.kill('SIGTERM');
+    expect(await service.ended()).toBe(0);
+  });
+});
+
+describe('a build that is broken', () => {
+  it.each([
+    ['has a syntax error', (text: string) => `${text}\nconst = 1;\n`, 'before it became ready'],
+    ['throws at import', (text: string) => `${text}\nthrow new Error('broken');\n`, 'before it became ready'],
+    ['never becomes ready', (text: string) => `${text}\nawait new Promise(() => {});\n`, 'before it became ready'],
+    [
+      'dies after a second',
+      (text: string) => `${text}\nsetTimeout(() => process.exit(3), 1000);\n`,
+      'with code 3 soon after it was ready',
+    ],
+  ])('because it %s stops the reload, and the old workers stay', async (_what, damage, reason) => {
+    const copy = new ProjectCopy();
+    const service = new Cluster({ START_TIMEOUT_MS: '2500', REQUEST_LOG: 'false' }, { root: copy.root });
+    const url = await service.started(2);
+    const before = service.workers;
+    const clients = new BusyClients({ url, clients: 8, keepAlive: true });
+    const mend = copy.change(HELLO, damage);
+    service.child.kill('SIGHUP');
+    await service.logged('reload: stopped, the workers that are not replaced stay');
+    await clients.asked(100);
+    const { pid } = (await (await fetch(`${url}/health`)).json()) as { pid: number };
+    expect(before).toContain(pid);
+    expect((await health(url)).lastReload).toMatchObject({ result: 'failed', reason: expect.stringContaining(reason) });
+
+    mend();
+    service.child.kill('SIGHUP');
+    await service.logged('reload: done');
+    await clients.stop();
+    expect((await health(url)).lastReload).toMatchObject({ result: 'ok' });
+    // What a worker was answering when it died of its own is lost; with the others nothing is.
+    expect(clients.failures.length).toBeLessThanOrEqual(reason.includes('soon') ? 8 : 0);
+  });
+});

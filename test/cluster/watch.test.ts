@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { Cluster, gone, isRunning } from '../support/cluster.ts';
+
+describe('scaling', () => {
+  it('adds a worker on SIGTTIN and takes one away on SIGTTOU, but not the last', async () => {
+    const service = new Cluster();
+    const url = await service.started(2);
+    service.child.kill('SIGTTIN');
+    await service.started(3);
+    for (let less = 0; less < 3; less++) service.child.kill('SIGTTOU');
+    await service.logged('drained', 1);
+    await expect.poll(() => service.workers.filter(isRunning).length).toBeLessThanOrEqual(2);
+    expect((await fetch(`${url}/hello`)).status).toBe(200);
+  });
+});
+
+describe('the watchdog', () => {
+  it('kills a worker that stands still, and replaces it', async () => {
+    const service = new Cluster();
+    await service.started(2);
+    const [stopped = 0] = service.workers;
+    process.kill(stopped, 'SIGSTOP');
+    await service.logged('worker stands still: killing it');
+    await gone(stopped);
+    await service.started(3);
+  });
+
+  it('does not blame the workers when the supervisor itself stood still', async () => {
+    const service = new Cluster();
+    await service.started(2);
+    service.child.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, 11_000));
+    service.child.kill('SIGCONT');
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    expect(service.lines('worker stands still: killing it')).toEqual([]);
+    expect(service.workers.every(isRunning)).toBe(true);
+  });
+
+  it('replaces a worker that has grown too large the gentle way', async () => {
+    const service = new Cluster({ MAX_WORKER_RSS_MB: '30' });
+    await service.started(2);
+    await service.logged('worker above MAX_WORKER_RSS_MB: replacing it');
+    await service.started(3);
+    await service.logged('drained');
+    expect(service.lines('drained')[0]).toMatchObject({ signal: 'replaced', cut: 0 });
+  });
+});
