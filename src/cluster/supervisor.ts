@@ -23,7 +23,8 @@ const PROBATION_MS = 2500;
 const WORKERS_MAX = 1024;
 
 /**
- * Keeps the wanted number of workers alive. No request passes through it: the workers accept from one shared socket.
+ * Keeps the wanted number of workers alive. No request passes through it: the workers accept from one shared socket,
+ * unless DISPATCH says otherwise.
  *
  * It ends with 0 when all its workers drained completely, with 78 when a worker found the configuration wrong, and with 1
  * when the service cannot start, when a worker had to cut requests, or at once on a second signal.
@@ -53,9 +54,7 @@ export class Supervisor {
 
   #start(): void {
     const workers = workerCount(this.#config);
-    // The workers accept from the supervisor's socket themselves. Node's default, accepting here and handing over, costs
-    // more, and a connection handed to a worker that is killed hangs for ever.
-    cluster.schedulingPolicy = cluster.SCHED_NONE;
+    cluster.schedulingPolicy = this.#config.dispatch === 'round-robin' ? cluster.SCHED_RR : cluster.SCHED_NONE;
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('worker.js', import.meta.url)),
       args: [],

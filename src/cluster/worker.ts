@@ -13,7 +13,8 @@ export async function main(): Promise<void> {
   let lastReload: LastReload | undefined;
   const end = await serve(config, {
     signals: ['SIGTERM'],
-    isSocketShared: true,
+    isSocketShared: config.dispatch !== 'reuse-port',
+    isPortReused: config.dispatch === 'reuse-port',
     worker: String(worker?.id),
     lastReload: () => lastReload,
   });

@@ -34,7 +34,8 @@ export function readConfig(environment: Environment): Config {
     return [name, value] as const;
   });
   const config = Object.fromEntries(entries) as Config;
-  if (problems.length === 0) problems.push(...trustProxyProblems(config), ...timingProblems(config));
+  if (problems.length === 0)
+    problems.push(...trustProxyProblems(config), ...dispatchProblems(config), ...timingProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
 }
@@ -90,6 +91,12 @@ export function describe(schema: Schema): string {
   if (schema.type === 'boolean') return 'true or false';
   if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`;
   return 'text';
+}
+
+function dispatchProblems({ dispatch, port }: Config): string[] {
+  return dispatch === 'reuse-port' && port === 0
+    ? ['PORT must not be 0 with DISPATCH=reuse-port: each worker would take another port']
+    : [];
 }
 
 const ADDRESS_GROUPS = ['loopback', 'linklocal', 'uniquelocal'];

@@ -14,6 +14,7 @@ export const settings = {
     'host',
     'port',
     'workers',
+    'dispatch',
     'logLevel',
     'requestLog',
     'keepAliveTimeoutMs',
@@ -45,6 +46,12 @@ export const settings = {
       default: 'auto',
       description:
         'Processes that serve. `auto` is one per core this process may use (affinity and cgroup quotas count); 1 serves in the first process, with no supervisor.',
+    },
+    dispatch: {
+      enum: ['shared', 'round-robin', 'reuse-port'],
+      default: 'shared',
+      description:
+        'How connections reach the workers: all accept from one socket; the supervisor accepts and hands over; or each has a socket of its own. docs/decisions/0006-dispatch.md compares them.',
     },
     logLevel: {
       enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],

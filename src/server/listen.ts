@@ -1,4 +1,6 @@
 import { lookup } from 'node:dns/promises';
+import type { ListenOptions } from 'node:net';
+import type { FastifyListenOptions } from 'fastify';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
 
@@ -13,13 +15,20 @@ const ADVICE: Record<string, string> = {
 /**
  * Loads the app and listens.
  *
+ * @param isPortReused whether other processes may listen on the same port, each with a socket of its own
  * @throws {Error} that says what to do, where that is known
  */
-export async function listen(app: App, { host, port }: Pick<Config, 'host' | 'port'>): Promise<void> {
+export async function listen(
+  app: App,
+  { host, port }: Pick<Config, 'host' | 'port'>,
+  isPortReused = false,
+): Promise<void> {
   try {
     // Fastify binds every address of "localhost" with a server each; connections are followed on one.
     const { address } = await lookup(host);
-    await app.listen({ host: address, port });
+    // Passed on to net.Server#listen, which knows more options than Fastify declares.
+    const options: FastifyListenOptions & ListenOptions = { host: address, port, reusePort: isPortReused };
+    await app.listen(options);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     const advice = ADVICE[code];

@@ -13,6 +13,8 @@ export type ServeOptions = {
   readonly signals?: readonly NodeJS.Signals[];
   /** Whether other processes accept from the same socket, and go on when this one ends. */
   readonly isSocketShared?: boolean;
+  /** Whether other processes listen on the same port, each with a socket of its own. */
+  readonly isPortReused?: boolean;
   /** Which of several processes this is, for the log and `/health`. */
   readonly worker?: string;
   /** How the last reload went, for `/health`. */
@@ -26,7 +28,12 @@ export type ServeOptions = {
  * @throws when it cannot start or listen; the process is then to end
  */
 export async function serve(config: Config, options: ServeOptions = {}): Promise<End> {
-  const { signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'], isSocketShared = false, worker = 'single' } = options;
+  const {
+    signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'],
+    isSocketShared = false,
+    isPortReused = false,
+    worker = 'single',
+  } = options;
   const log = createLogger(config, worker, await logDestination());
   const app = buildApp(config, { log, worker, ...(options.lastReload && { lastReload: options.lastReload }) });
   const connections = new Connections(app.server, function* () {
@@ -37,7 +44,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   for (const signal of signals) process.on(signal, () => end.onSignal(signal, !isSocketShared));
   process.on('SIGHUP', () => log.info('SIGHUP: nothing to reload in a single process'));
 
-  await listen(app, config);
+  await listen(app, config, isPortReused);
   if (app.lifecycle.state === 'starting') {
     app.lifecycle.advance('ready');
     log.info({ ...Object(app.server.address()), startedMs: Math.round(performance.now()) }, 'ready');

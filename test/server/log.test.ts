@@ -1,7 +1,8 @@
 import { openSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { freePort, Service } from '../support/processes.ts';
+import { freePort } from '../support/free-port.ts';
+import { Service } from '../support/processes.ts';
 
 const ENTRY = 'src/server/main.js';
 

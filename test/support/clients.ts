@@ -5,6 +5,8 @@ export type ClientOptions = {
   readonly clients: number;
   /** Keep connections, or open one for each request. */
   readonly keepAlive: boolean;
+  /** After so long without an answer, a client hangs. */
+  readonly timeoutMs?: number;
 };
 
 /**
@@ -17,12 +19,14 @@ export class BusyClients {
   readonly failures: string[] = [];
   readonly #agent: Agent;
   readonly #url: string;
+  readonly #timeoutMs: number;
   readonly #all: Promise<unknown>;
   #isStopped = false;
 
-  constructor({ url, clients, keepAlive }: ClientOptions) {
+  constructor({ url, clients, keepAlive, timeoutMs = 10_000 }: ClientOptions) {
     this.#agent = new Agent({ keepAlive, maxSockets: clients });
     this.#url = url;
+    this.#timeoutMs = timeoutMs;
     this.#all = Promise.all(Array.from({ length: clients }, (_, client) => this.#ask(`client-${client}`)));
   }
 
@@ -54,7 +58,7 @@ export class BusyClients {
 
   #fetch(url: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      const request = get(url, { agent: this.#agent, timeout: 10_000 }, (response) => {
+      const request = get(url, { agent: this.#agent, timeout: this.#timeoutMs }, (response) => {
         let text = `${response.statusCode} `;
         response.setEncoding('utf8');
         response.on('data', (part) => {

@@ -1,6 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { EXTRA_ROUTES, freePort, ROOT } from '../support/processes.ts';
+import { freePort } from '../support/free-port.ts';
+import { EXTRA_ROUTES, ROOT } from '../support/processes.ts';
 import { RawConnection } from '../support/raw.ts';
 
 const IMAGE = 'mainstay:test';

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+
+/** The kernel counts CPU time in ticks of a hundredth of a second (USER_HZ, fixed in Linux' interface). */
+const MS_PER_TICK = 10;
+
+/** A process and all that descend from it. Linux only: it reads /proc. */
+export function processTree(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return [pid, ...children.split(' ').filter(Boolean).map(Number).flatMap(processTree)];
+  } catch {
+    return [];
+  }
+}
+
+/** CPU milliseconds, user and system, that these processes have used so far. */
+export function cpuMs(pids: number[]): number {
+  return pids.reduce((sum, pid) => sum + cpuOf(pid), 0);
+}
+
+function cpuOf(pid: number): number {
+  try {
+    // The name in the second field may contain spaces, but ends with the last bracket.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+  } catch {
+    return 0;
+  }
+}
+
+/** Resident bytes of one process, what it shares with others included. */
+export function rssBytes(pid: number): number {
+  const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kilobytes) * 1024;
+}
