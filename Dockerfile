@@ -16,9 +16,11 @@ COPY src ./src
 # read-only root as well. The service is really started and drained for it; that fails the build where it would fail you.
 RUN install -d -o node -g node node_modules/.cache
 USER node
-RUN PORT=0 WORKERS=1 timeout --preserve-status 3 node src/cluster/main.js \
- && PORT=0 WORKERS=2 timeout --preserve-status 3 node src/cluster/main.js \
- && (node src/server/healthcheck.js; test $? -eq 1)
+RUN for workers in 1 2; do \
+      PORT=0 WORKERS=$workers node src/cluster/main.js > /tmp/log & pid=$!; \
+      until grep -q '"msg":"ready"' /tmp/log; do kill -0 $pid || exit 1; sleep 0.1; done; \
+      kill -TERM $pid && wait $pid || exit 1; \
+    done; rm /tmp/log; node src/server/healthcheck.js; test $? -eq 1
 USER root
 RUN chown -R root:root node_modules/.cache
 

@@ -1,6 +1,6 @@
 // PM2's view of the service: `npx pm2 start ecosystem.config.js`. Settings come from the environment, as everywhere.
 import { createRequire } from 'node:module';
-import { configErrorEnds, isNodeNewEnough } from './src/entry.js';
+import { isNodeNewEnough } from './src/entry.js';
 
 isNodeNewEnough();
 
@@ -10,7 +10,7 @@ const { readConfig } = require('./src/config/read-config.ts');
 const { killTimeoutMs, listenTimeoutMs } = require('./src/config/timing.ts');
 const { workerCount } = require('./src/config/worker-count.ts');
 
-const config = configErrorEnds(() => readConfig(process.env));
+const config = readConfig(process.env);
 
 export const apps = [
   {
@@ -27,6 +27,9 @@ export const apps = [
     stop_exit_codes: [78],
     exp_backoff_restart_delay: 250,
     merge_logs: true,
+    // Without PM2's own metrics inside the process: they end it at once when PM2 dies, whatever is in flight. CPU and memory
+    // in "pm2 monit" come from outside; /metrics has the rest.
+    pmx: false,
     // The log goes to PM2's files as it is: one JSON object a line.
     time: false,
     // Types are stripped in place, so that line numbers are true without source maps.

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // Generous, for slow cores: what is awaited is an event, so that a quick machine does not wait.
-const timeouts = { testTimeout: 60_000, hookTimeout: 60_000 };
+const timeouts = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } } };
 
 export default defineConfig({
   test: {

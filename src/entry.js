@@ -7,6 +7,8 @@ const OLDEST_NODE = 24;
 /** The exit code for what starting again cannot mend: EX_CONFIG of sysexits.h. */
 export const EXIT_CONFIG = 78;
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT'];
+
 /** Beside the code it is made from, so that only those who may write the one may write the other. */
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url));
 
@@ -21,6 +23,7 @@ const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/node-compile
  */
 export async function enter(load) {
   if (!isNodeNewEnough()) return;
+  for (const signal of SIGNALS) process.on(signal, endEarly);
   module.enableCompileCache(COMPILE_CACHE);
   try {
     const { main } = await load();
@@ -33,26 +36,25 @@ export async function enter(load) {
 }
 
 /**
- * @template Result
- * @param {() => Result} read may throw a ConfigError, which then ends the process
- * @returns {Result}
- */
-export function configErrorEnds(read) {
-  try {
-    return read();
-  } catch (error) {
-    fail(error);
-  }
-}
-
-/**
  * @param {unknown} error
  * @returns {never}
  */
 function fail(error) {
-  const isConfigError = error instanceof Error && 'code' in error && error.code === 'CONFIG_INVALID';
-  console.error(isConfigError ? error.message : error);
-  process.exit(isConfigError ? EXIT_CONFIG : 1);
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  // These say what to do; where in the code they came from helps nobody.
+  const isForOperator = code === 'CONFIG_INVALID' || code === 'CANNOT_LISTEN';
+  console.error(isForOperator && error instanceof Error ? error.message : error);
+  process.exit(code === 'CONFIG_INVALID' ? EXIT_CONFIG : 1);
+}
+
+// Nothing is served yet that could be lost. The kernel withholds signals from a container's first process until it listens.
+function endEarly() {
+  process.exit(0);
+}
+
+/** From here on the signals are the caller's. */
+export function takeSignals() {
+  for (const signal of SIGNALS) process.off(signal, endEarly);
 }
 
 /** Ends the process with exit code 78 where this Node is too old. */

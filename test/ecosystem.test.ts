@@ -56,6 +56,10 @@ class Pm2 {
     return text.split('\n').map((line) => JSON.parse(line));
   }
 
+  get daemonPid(): number {
+    return Number(readFileSync(path.join(this.#home, 'pm2.pid'), 'utf8'));
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.log().find(({ msg }) => msg === 'ready')?.port}`;
   }
@@ -106,9 +110,32 @@ describe('under PM2, the service', () => {
   it('is not started with a wrong configuration', async () => {
     const pm2 = new Pm2({ PORT: 'abc' });
     const { code, output } = await pm2.run(['start', 'ecosystem.config.js']);
-    expect(code).toBe(78);
+    expect(code).toBe(1);
     expect(output).toContain('PORT must be a whole number from 0 to 65535, got "abc"');
     expect(await pm2.instances()).toEqual([]);
+  });
+
+  it('keeps its instances, and can be reloaded again, after a reload with a wrong configuration', async () => {
+    const pm2 = new Pm2({ WORKERS: '1' });
+    await pm2.run(['start', 'ecosystem.config.js']);
+    const [before] = await pm2.instances();
+    expect(await pm2.run(['reload', 'ecosystem.config.js'], process.execPath, { PORT: 'abc' })).toMatchObject({
+      code: 1,
+    });
+    const [after] = await pm2.instances();
+    expect(after?.pid).toBe(before?.pid);
+    expect(await pm2.run(['reload', 'ecosystem.config.js'])).toMatchObject({ code: 0 });
+  });
+
+  it('drains when PM2 itself is killed', async () => {
+    const pm2 = new Pm2({ WORKERS: '1' });
+    await pm2.run(['start', 'ecosystem.config.js']);
+    const client = new RawConnection(pm2.url).send(
+      'GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=1000 HTTP/1.1\r\nHost: x\r\n\r\n',
+    );
+    await client.until('Hello World !!!');
+    process.kill(pm2.daemonPid, 'SIGKILL');
+    expect(await client.closed()).toMatch(/slow, but whole$/);
   });
 
   it('is neither shown as online nor tried again when an instance finds its configuration wrong', async () => {

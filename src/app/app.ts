@@ -1,4 +1,4 @@
-import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Config, defaults } from '../config/settings.ts';
 import { hello, NAME_MAX_ENCODED_BYTES } from './features/hello.ts';
@@ -18,7 +18,7 @@ import { health, type LastReload } from './operations/health.ts';
 import { metricsRoute } from './operations/metrics.ts';
 import { answerErrors, hostMissing, sendError } from './plugins/errors.ts';
 import { answerUnmatched } from './plugins/not-found.ts';
-import { readPlainNumbers } from './plugins/plain-numbers.ts';
+import { readTextValues } from './plugins/text-values.ts';
 import { requestId } from './request-id.ts';
 import { Requests } from './requests.ts';
 import { answerSocketError } from './socket-errors.ts';
@@ -57,8 +57,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
 
   const app = Fastify({
     loggerInstance: log,
-    // One line a request, written by Requests. Fastify's two cost twice.
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    logController: new FailedStreams(requests),
     genReqId: requestId,
     requestIdHeader: false,
     trustProxy: trustProxyOption(config.trustProxy),
@@ -74,7 +73,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
       requireHostHeader: false,
     },
     routerOptions: { maxParamLength: NAME_MAX_ENCODED_BYTES },
-    // Coercion is plain-numbers.ts's. What a client sends beyond the schema is left alone, not silently removed.
+    // Coercion is text-values.ts's. What a client sends beyond the schema is left alone, not silently removed.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     // A request that arrives while the app closes is answered like any other: it may be the last on its connection.
     return503OnClosing: false,
@@ -86,6 +85,11 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     clientErrorHandler: (error, socket) => answerSocketError(error, socket, log, metrics),
   });
   app.server.maxConnections = config.maxConnections;
+  app.server.on('drop', () => metrics.connectionDropped());
+  // Silence alone is no reason: a handler may take its time, or a stream have nothing to say.
+  app.server.on('timeout', (socket) => {
+    if (socket.writableLength > 0) socket.destroy();
+  });
   // An expectation other than 100-continue may be ignored (RFC 9110, 10.1.1). Node would answer 417 with nothing in it.
   app.server.on('checkExpectation', app.routing);
 
@@ -101,7 +105,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
 
   answerErrors(app, requests);
   answerUnmatched(app);
-  readPlainNumbers(app);
+  readTextValues(app);
 
   app.register(health, { lifecycle, version: packageJson.version, worker, lastReload });
   app.register(metricsRoute, { metrics });
@@ -115,4 +119,19 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
 function trustProxyOption(setting: string): boolean | string | ((address: string, hop: number) => boolean) {
   if (setting === '') return false;
   return /^\d+$/.test(setting) ? (_address, hop) => hop < Number(setting) : setting;
+}
+
+/** Fastify tells of an answer's stream that failed half-way only here. */
+class FailedStreams extends LogController {
+  readonly #requests: Requests;
+
+  constructor(requests: Requests) {
+    // The line a request is Requests' to write; Fastify's two cost twice.
+    super({ disableRequestLogging: true, requestIdLogLabel: 'requestId' });
+    this.#requests = requests;
+  }
+
+  override streamError(error: Error & { code?: string }, _request: FastifyRequest, reply: FastifyReply): void {
+    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') this.#requests.failed(reply, error);
+  }
 }

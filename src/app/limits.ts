@@ -18,5 +18,5 @@ export const REQUEST_TIMEOUT_MS = 30_000;
 /** How often Node looks for connections past the two limits above. Its default of 30 s would stretch them threefold. */
 export const TIMEOUT_CHECK_INTERVAL_MS = 1000;
 
-/** A connection on which no byte moved for so long in the middle of a request or an answer: the client stopped reading. */
+/** An answer that waits to be sent, on a connection on which no byte moved for so long: the client stopped reading. */
 export const STALLED_TIMEOUT_MS = 120_000;

@@ -12,6 +12,24 @@ export function createLogger(config: Config, worker: string, destination?: Desti
     level: config.logLevel,
     base: { pid: process.pid, worker },
     formatters: { level: (label) => ({ level: label }) },
+    serializers: { err: describeError },
   };
   return destination ? pino(options, destination) : pino(options);
+}
+
+const CAUSES_MAX = 5;
+
+/**
+ * What helps to find an error. Not the other properties that libraries hang on theirs: whole requests, with their headers.
+ */
+function describeError(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  return {
+    type: error.name,
+    code,
+    message: error.message,
+    stack: error.stack,
+    ...(error.cause instanceof Error && depth < CAUSES_MAX && { cause: describeError(error.cause, depth + 1) }),
+  };
 }

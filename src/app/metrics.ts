@@ -13,13 +13,14 @@ export class Metrics {
   readonly registry = new Registry();
   readonly #durations: Histogram<'method' | 'route' | 'status'>;
   readonly #malformed: Counter<'status'>;
+  readonly #dropped: Counter;
   readonly #series = new Map<string, Series>();
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
     this.#durations = new Histogram({
       name: 'http_request_duration_seconds',
-      help: 'Time from the arrival of the headers to the end of the response. Status 499: the client left first.',
+      help: 'Time from the arrival of the headers to the end of the response. Status 499: the client left first; what failed half-way counts as 500.',
       labelNames: ['method', 'route', 'status'],
       buckets: DURATION_BUCKETS_SECONDS,
       registers: [this.registry],
@@ -28,6 +29,11 @@ export class Metrics {
       name: 'http_malformed_requests_total',
       help: 'Connections closed because what came on them was no acceptable HTTP request, by the status they were told.',
       labelNames: ['status'],
+      registers: [this.registry],
+    });
+    this.#dropped = new Counter({
+      name: 'http_connections_dropped_total',
+      help: 'Connections closed at once, because there were MAX_CONNECTIONS already.',
       registers: [this.registry],
     });
   }
@@ -53,6 +59,10 @@ export class Metrics {
       this.#series.set(key, series);
     }
     series.observe(milliseconds / 1000);
+  }
+
+  connectionDropped(): void {
+    this.#dropped.inc();
   }
 
   requestMalformed(status: number): void {

@@ -94,12 +94,14 @@ export class Requests {
     this.#lastAnswer.set(socket, reply.raw);
   }
 
-  #end(response: ServerResponse, status: number): void {
+  #end(response: ServerResponse, sent: number): void {
     const open = this.#open.get(response);
     if (open === undefined) return;
     this.#open.delete(response);
     const { request, reply, startedAt, failure } = open;
     const ms = performance.now() - startedAt;
+    // An answer that we broke off after its headers were out is a failure, whatever they said.
+    const status = failure !== undefined && sent < 500 ? 500 : sent;
     const route = request.routeOptions.url ?? UNMATCHED;
     this.#metrics.requestEnded(request.method, route, status, ms);
     if (status >= 500) reply.log.error(lineOf(request, route, status, ms, failure), 'request failed');
@@ -111,15 +113,15 @@ function lineOf(request: FastifyRequest, route: string, status: number, ms: numb
   return {
     method: request.method,
     route,
-    // The query may carry secrets, and a matched route's path names of people: neither goes into the log.
-    path: route === UNMATCHED ? pathOf(request.url).slice(0, 200) : undefined,
+    // The query may carry secrets, and a path that somebody answers names of people: neither goes into the log.
+    path: status === 404 && route === UNMATCHED ? pathOf(request.url).slice(0, 200) : undefined,
     status,
     ms: Math.round(ms * 100) / 100,
     err: failure,
   };
 }
 
+/** Without the query, and without the user and password that an absolute URL may have. */
 function pathOf(url: string): string {
-  const end = url.indexOf('?');
-  return end === -1 ? url : url.slice(0, end);
+  return url.replace(/^[a-z]+:\/\/[^/]*/i, '').replace(/\?.*$/s, '');
 }

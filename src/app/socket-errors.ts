@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Metrics } from './metrics.ts';
@@ -20,8 +20,9 @@ export function answerSocketError(
   log: FastifyBaseLogger,
   metrics: Metrics,
 ): void {
-  // The client is gone, or has been answered before: the parser complains again about each further piece.
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // The client is gone, or never said a word (browsers open connections in advance), or has been answered before: the
+  // parser complains again about each further piece.
+  if (error.code === 'ECONNRESET' || socket.bytesRead === 0 || !socket.writable) {
     if (!socket.writableEnded) socket.destroy();
     return;
   }
@@ -29,9 +30,11 @@ export function answerSocketError(
   const id = requestId({ headers: {} });
   metrics.requestMalformed(status);
   log.info({ requestId: id, status, reason: error.code }, 'malformed request');
-  // In the middle of an answer a second one would be taken for a part of it.
-  if (isAnswering(socket)) {
-    socket.destroy();
+  const open = openAnswer(socket);
+  if (open) {
+    // Ours would be taken for it, or for a part of it. It is the last one on this connection.
+    if (open.headersSent) socket.destroy();
+    else open.shouldKeepAlive = false;
     return;
   }
   const body = JSON.stringify(problem(status, code, detail, id));
@@ -66,6 +69,7 @@ function refusalOf({ code }: NodeJS.ErrnoException): Refusal {
   }
 }
 
-function isAnswering(socket: Socket & { _httpMessage?: { headersSent: boolean } | null }): boolean {
-  return socket._httpMessage?.headersSent === true;
+/** The answer that is due on this connection. Node keeps it in an undocumented property, and looks there itself. */
+function openAnswer(socket: Socket & { _httpMessage?: ServerResponse | null }): ServerResponse | undefined {
+  return socket._httpMessage ?? undefined;
 }

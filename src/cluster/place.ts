@@ -84,7 +84,8 @@ export class Place {
   }
 }
 
-function obituary({ code, signal, wasReady }: Exit): string {
+function obituary({ code, signal, wasReady, reason }: Exit): string {
+  if (reason !== undefined) return reason;
   const how = signal === null ? `with code ${code}` : `by ${signal}`;
   return `the new worker ended ${how} ${wasReady ? 'soon after it was' : 'before it became'} ready`;
 }

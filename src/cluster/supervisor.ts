@@ -4,10 +4,11 @@ import type { Logger } from 'pino';
 import { createLogger } from '../app/log.ts';
 import type { Config } from '../config/settings.ts';
 import { workerCount } from '../config/worker-count.ts';
-import { EXIT_CONFIG } from '../entry.js';
+import { EXIT_CONFIG, takeSignals } from '../entry.js';
 import { firstAndSecond } from '../server/first-and-second.ts';
 import { flushLog, logDestination } from '../server/log-destination.ts';
 import { HEARTBEAT_MS, type ReloadReport } from '../server/messages.ts';
+import { isTerminalGone } from '../server/terminal.ts';
 import { Place } from './place.ts';
 import { type Exit, WorkerProcess } from './worker-process.ts';
 
@@ -60,12 +61,17 @@ export class Supervisor {
       args: [],
       execArgv: process.execArgv.map((argument) => shared(argument, workers)),
     });
+    takeSignals();
     const onSignal = firstAndSecond<[signal: string]>(
       (signal) => this.#obey(signal),
       (signal) => this.#insist(signal),
     );
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT']) process.on(signal, onSignal);
-    process.on('SIGHUP', () => this.#reload());
+    process.on('uncaughtException', (failure) => {
+      this.#log.fatal({ err: failure }, 'uncaught failure: exiting, the workers drain');
+      this.#exit(1);
+    });
+    process.on('SIGHUP', () => (isTerminalGone() ? onSignal('SIGHUP') : this.#reload()));
     process.on('SIGTTIN', () => this.#scale(+1));
     process.on('SIGTTOU', () => this.#scale(-1));
     this.#log.info({ workers }, 'starting');
@@ -88,15 +94,15 @@ export class Supervisor {
     return worker;
   }
 
-  #onExit(worker: WorkerProcess, { code, signal, wasReady }: Exit): void {
+  #onExit(worker: WorkerProcess, { code, signal, wasReady, reason }: Exit): void {
     this.#workers.delete(worker);
     if (this.#isStopping) {
       if (wasReady && code !== 0) this.#exitCode ||= 1;
       this.#endWhenEmpty();
     } else if (!wasReady && !this.#wasEverReady) {
       const failedStarts = ++this.#failedStarts;
-      if (code !== EXIT_CONFIG && failedStarts < BOOT_TRIES) return;
-      this.#log.fatal({ workerId: worker.id, code, signal, failedStarts }, 'the service cannot start');
+      if (code !== EXIT_CONFIG && reason === undefined && failedStarts < BOOT_TRIES) return;
+      this.#log.fatal({ workerId: worker.id, code, signal, reason, failedStarts }, 'the service cannot start');
       this.#stop(code === EXIT_CONFIG ? EXIT_CONFIG : 1);
     }
   }

@@ -3,12 +3,18 @@ import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import type { Config } from '../config/settings.ts';
 import { retirePatienceMs, supervisorPatienceMs } from '../config/timing.ts';
-import { isHeartbeat, READY, RETIRE, type ReloadReport, STOP } from '../server/messages.ts';
+import { isCannotStart, isHeartbeat, READY, RETIRE, type ReloadReport, STOP } from '../server/messages.ts';
 
 /** A loop that has stood still for so long does not come back in time for anybody who waits. */
 const STANDSTILL_MS = 10_000;
 
-export type Exit = { readonly code: number | null; readonly signal: string | null; readonly wasReady: boolean };
+export type Exit = {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly wasReady: boolean;
+  /** What it said of it. */
+  readonly reason: string | undefined;
+};
 
 /** One worker, from its fork to its exit. */
 export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
@@ -18,6 +24,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
   readonly #log: Logger;
   #state: 'starting' | 'ready' | 'leaving' | 'gone' = 'starting';
   #wasReady = false;
+  #reason: string | undefined;
   #lastBeatAt = 0;
   #rssBytes = 0;
   /** What is done when it does not do in time what is expected of it. */
@@ -32,12 +39,13 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
     this.#worker.on('message', (message: unknown) => {
       this.#lastBeatAt = performance.now();
       if (message === READY) this.#onReady();
+      else if (isCannotStart(message)) this.#reason = message.cannotStart;
       else if (isHeartbeat(message)) this.#rssBytes = message.heartbeat.rssBytes;
     });
     this.#worker.on('exit', (code, signal) => {
       clearTimeout(this.#timer);
       this.#state = 'gone';
-      this.emit('exit', { code, signal, wasReady: this.#wasReady });
+      this.emit('exit', { code, signal, wasReady: this.#wasReady, reason: this.#reason });
     });
     // Sending to a worker that is just dying fails; its exit tells the same.
     this.#worker.on('error', (error) => this.#log.debug({ err: error }, 'worker channel'));

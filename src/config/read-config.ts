@@ -12,6 +12,8 @@ export class ConfigError extends Error {
   constructor(problems: readonly string[]) {
     super(`The configuration is wrong:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
     this.name = 'ConfigError';
+    // It is about the environment: where in the code it came from helps nobody.
+    this.stack = this.message;
     this.problems = problems;
   }
 }
@@ -34,8 +36,7 @@ export function readConfig(environment: Environment): Config {
     return [name, value] as const;
   });
   const config = Object.fromEntries(entries) as Config;
-  if (problems.length === 0)
-    problems.push(...trustProxyProblems(config), ...dispatchProblems(config), ...timingProblems(config));
+  problems.push(...trustProxyProblems(config), ...dispatchProblems(config), ...timingProblems(config));
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
 }
@@ -108,7 +109,7 @@ function trustProxyProblems({ trustProxy }: Config): string[] {
     if (ADDRESS_GROUPS.includes(entry.trim())) return false;
     const widest = { 4: 32, 6: 128 }[isIP(address)];
     if (widest === undefined || rest.length > 0) return true;
-    return bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= widest);
+    return bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= widest);
   });
   return wrong.length === 0
     ? []

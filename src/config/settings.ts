@@ -111,7 +111,8 @@ export const settings = {
       minimum: 1,
       maximum: 600_000,
       default: 8000,
-      description: 'So long after accepting ended, requests that are still open are cut, and the exit code is 1.',
+      description:
+        'So long after accepting ended, requests that are still open are cut, and the exit code is 1. More than DRAIN_IDLE_MS.',
     },
     reloadIdleMs: {
       type: 'integer',

@@ -45,9 +45,10 @@ export function listenTimeoutMs(config: Config): number {
 
 /** Sentences for the operator, one for each pair of times that do not fit. */
 export function timingProblems(config: Config): string[] {
-  return config.drainIdleMs < config.drainTimeoutMs
-    ? []
-    : [
+  // Of a value that is wrong by itself, and undefined here, nothing more is said.
+  return config.drainIdleMs >= config.drainTimeoutMs
+    ? [
         `DRAIN_IDLE_MS (${config.drainIdleMs}) must be less than DRAIN_TIMEOUT_MS (${config.drainTimeoutMs}): idle connections are closed before the deadline cuts everything`,
-      ];
+      ]
+    : [];
 }

@@ -7,8 +7,15 @@ import { listen } from './listen.ts';
  * starting, other than a taken port, is found before anything is touched.
  */
 export async function check(config: Config): Promise<void> {
+  const timeout = setTimeout(() => {
+    console.error(`The service did not start within START_TIMEOUT_MS (${config.startTimeoutMs} ms).`);
+    process.exit(1);
+  }, config.startTimeoutMs);
   const app = buildApp({ ...config, logLevel: 'silent' });
   await listen(app, { host: config.host, port: 0 });
   await app.close();
+  clearTimeout(timeout);
   console.log('The configuration is right and the service starts.');
+  // Whatever a plugin left running is not to keep a check from ending.
+  process.exit(0);
 }

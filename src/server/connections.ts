@@ -19,7 +19,7 @@ const CLOSING = -1;
 export class Connections {
   readonly #server: Server;
   readonly #busy: () => Iterable<Socket>;
-  /** Each with the bytes that had come from it when it was last known to be between two requests. */
+  /** Each with the bytes that had come from it when the drain began, or 0 if it is newer. */
   readonly #open = new Map<Socket, number>();
 
   /** @param busy the connections on which a request is being answered */
@@ -60,9 +60,9 @@ export class Connections {
     let slice = 0;
     let closed = 0;
     await sleep(HANDOVER_MS);
-    while (this.#open.size > 0 && !patience.isOver) {
+    while (this.#open.size > 0 && patience.remainingMs > 0) {
       if (patience.isOverForIdle) {
-        slice ||= Math.ceil((this.#open.size * SLICE_MS) / CLOSING_WINDOW_MS);
+        slice ||= Math.ceil((this.#open.size * SLICE_MS) / Math.min(CLOSING_WINDOW_MS, patience.remainingMs / 2));
         closed += this.#closeIdle(slice);
       }
       await sleep(SLICE_MS);

@@ -1,38 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
 import { drainBudgetMs, retireBudgetMs } from '../config/timing.ts';
 import type { Connections } from './connections.ts';
-import { type Cause, drain } from './drain.ts';
+import { drain } from './drain.ts';
 import { firstAndSecond } from './first-and-second.ts';
 import { flushLog } from './log-destination.ts';
+import { Patience } from './patience.ts';
 
 /** Should the drain itself hang, the process ends so long after its budget is spent. */
 const LAST_RESORT_MS = 250;
 
-/** The ways in which a process is told to end. */
+/** After a failure nobody knows what still works, so the drain is short. */
+const FAILED_IDLE_MS = 1000;
+const FAILED_TIMEOUT_MS = 2000;
+
+/** So long a worker that got a signal goes on accepting: the supervisor may be telling it that all of them are to end. */
+const SHARED_DELAY_MS = 100;
+
+/** The reasons for which a process ends. The first begins the drain; later ones can only shorten it. */
 export type End = {
-  /** @param isLastOwner whether no other process goes on accepting from the same socket */
-  readonly onSignal: (signal: string, isLastOwner: boolean) => void;
-  /** Another process has taken the place of this one. */
+  /** Somebody wants this process to end. Insisting ends it at once. */
+  readonly onSignal: (signal: string) => void;
+  /** The whole service ends: no other process goes on accepting from the socket. */
+  readonly onStop: (why: string) => void;
+  /** Another process has taken the place of this one: there is no hurry. */
   readonly onReplaced: () => void;
+  readonly isEnding: () => boolean;
 };
 
 /**
- * Arranges the end of the process: what is returned drains it, and so does an uncaught failure. It exits with 0 when every
- * request got its whole answer; with 1 when one was cut, after a failure, or at once on a second signal.
+ * Arranges the end of the process. It exits with 0 when every request got its whole answer; with 1 when one was cut, after
+ * a failure, or at once on a second signal.
+ *
+ * @param isSocketShared whether other processes accept from the same socket
+ * @param started resolves when the start is over, with or without success: before that there is nothing to drain
  */
-export function arrangeEnd(app: App, connections: Connections, config: Config): End {
+export function arrangeEnd(
+  app: App,
+  connections: Connections,
+  config: Config,
+  isSocketShared: boolean,
+  started: Promise<void>,
+): End {
   const { log } = app;
-  const hurry = new AbortController();
-  let cause: Cause | undefined;
+  let patience: Patience | undefined;
+  let why = '';
+  let delayMs = 0;
+  let isLastOwner = !isSocketShared;
+  let hasFailed = false;
 
   const grace = closeWithGrace(
     {
-      delay: Math.max(drainBudgetMs(config), retireBudgetMs(config)) + LAST_RESORT_MS,
+      delay: Math.max(drainBudgetMs(config), retireBudgetMs(config)) + SHARED_DELAY_MS + LAST_RESORT_MS,
       logger: { error: (failure: unknown) => log.fatal({ err: failure }, 'the drain failed: exiting') },
-      // Signals come through `end`, which can tell a second one from an echo. And a listener for SIGSEGV, SIGBUS, SIGFPE
-      // or SIGILL would turn a crash into a process that hangs.
+      // All that it would listen for: see docs/decisions/0004-signals.md.
       skip: [
         'SIGHUP',
         'SIGINT',
@@ -45,42 +68,68 @@ export function arrangeEnd(app: App, connections: Connections, config: Config): 
         'SIGSEGV',
         'SIGUSR2',
         'SIGTERM',
+        'uncaughtException',
+        'unhandledRejection',
       ],
-      onSecondError: (failure) => log.fatal({ err: failure }, 'another failure while draining: exiting at once'),
       onTimeout: () => log.fatal('the drain hangs: exiting'),
     },
-    async ({ err }) => {
-      if (cause === undefined) {
-        cause = {
-          signal: 'failure',
-          isLastOwner: false,
-          failure: err ?? new Error('something that is no error was thrown'),
-        };
-        log.fatal({ err: cause.failure }, 'uncaught failure: draining, then exiting with 1');
-      }
-      const isComplete = await drain(app, connections, config, cause, hurry.signal);
+    async () => {
+      await started;
+      app.lifecycle.advance('draining');
+      const atStart = { connections: connections.count, inFlight: app.requests.open.size };
+      log.info({ signal: why, ...atStart }, 'draining');
+      await sleep(delayMs);
+      await connections.stopAccepting(isLastOwner);
+      const isComplete = await drain(app, connections, patience ?? new Patience(0, 0), {
+        signal: why,
+        delayMs,
+        ...atStart,
+      });
       await flushLog();
-      process.exit(isComplete && cause.failure === undefined ? 0 : 1);
+      process.exit(isComplete && !hasFailed ? 0 : 1);
     },
   );
 
-  const begin = (next: Cause) => {
-    // A failure may have begun the drain already.
-    if (cause !== undefined) return;
-    cause = next;
+  const begin = (reason: string, waitMs: number, idleMs: number, timeoutMs: number) => {
+    if (patience !== undefined) {
+      patience.shorten(idleMs, timeoutMs);
+      return;
+    }
+    why = reason;
+    delayMs = waitMs;
+    patience = new Patience(waitMs + idleMs, waitMs + timeoutMs);
     grace.close();
   };
+  const { drainDelayMs, drainIdleMs, drainTimeoutMs, reloadIdleMs } = config;
+
+  const onFailure = (failure: unknown) => {
+    // What is thrown while the process ends is not to cut the others short.
+    log.fatal({ err: toError(failure) }, 'uncaught failure: draining briefly, then exiting with 1');
+    hasFailed = true;
+    begin('failure', 0, Math.min(drainIdleMs, FAILED_IDLE_MS), Math.min(drainTimeoutMs, FAILED_TIMEOUT_MS));
+  };
+  process.on('uncaughtException', onFailure);
+  process.on('unhandledRejection', onFailure);
+
   return {
-    onReplaced: () => begin({ signal: 'replaced', isLastOwner: false, isReplaced: true }),
-    onSignal: firstAndSecond<[signal: string, isLastOwner: boolean]>(
-      (signal, isLastOwner) => {
-        hurry.abort();
-        begin({ signal, isLastOwner });
+    onSignal: firstAndSecond<[signal: string]>(
+      (signal) => {
+        begin(signal, Math.max(drainDelayMs, isSocketShared ? SHARED_DELAY_MS : 0), drainIdleMs, drainTimeoutMs);
       },
       (signal) => {
         log.warn({ signal }, 'second signal: exiting at once');
         flushLog().finally(() => process.exit(1));
       },
     ),
+    onStop: (reason) => {
+      isLastOwner = true;
+      begin(reason, drainDelayMs, drainIdleMs, drainTimeoutMs);
+    },
+    onReplaced: () => begin('replaced', 0, reloadIdleMs, reloadIdleMs + drainTimeoutMs),
+    isEnding: () => patience !== undefined,
   };
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(`something that is no error was thrown: ${String(thrown)}`);
 }

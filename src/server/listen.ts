@@ -10,6 +10,7 @@ const ADVICE: Record<string, string> = {
   EACCES: 'ports below 1024 need a privilege: set PORT to a higher one, or grant CAP_NET_BIND_SERVICE',
   EADDRNOTAVAIL: 'this machine has no such address: set HOST to one that it has, or to 0.0.0.0',
   ENOTFOUND: 'this name has no address: set HOST to an address of this machine',
+  EAI_AGAIN: 'this name cannot be looked up now: set HOST to an address of this machine',
 };
 
 /**
@@ -32,6 +33,7 @@ export async function listen(
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     const advice = ADVICE[code];
-    throw advice ? new Error(`Cannot listen on ${host}:${port} (${code}): ${advice}.`) : error;
+    if (advice === undefined) throw error;
+    throw Object.assign(new Error(`Cannot listen on ${host}:${port} (${code}): ${advice}.`), { code: 'CANNOT_LISTEN' });
   }
 }

@@ -9,6 +9,13 @@ export const STOP = 'stop';
 /** The supervisor tells a worker that another one has taken its place: it is to drain, and may take its time. */
 export const RETIRE = 'retire';
 
+/** A worker tells its supervisor why it cannot start, where that is something to be told to the operator. */
+export type CannotStart = { readonly cannotStart: string };
+
+export function isCannotStart(message: unknown): message is CannotStart {
+  return typeof message === 'object' && message !== null && 'cannotStart' in message;
+}
+
 /** A worker tells its supervisor every second that its loop turns. */
 export type Heartbeat = { readonly heartbeat: { readonly rssBytes: number } };
 

@@ -13,8 +13,8 @@ export class Patience {
     return this.#elapsedMs >= this.#idleMs;
   }
 
-  get isOver(): boolean {
-    return this.#elapsedMs >= this.#timeoutMs;
+  get remainingMs(): number {
+    return Math.max(0, this.#timeoutMs - this.#elapsedMs);
   }
 
   /** From now on no longer than this. */

@@ -1,12 +1,15 @@
+import cluster from 'node:cluster';
 import { buildApp } from '../app/app.ts';
 import { createLogger } from '../app/log.ts';
 import type { LastReload } from '../app/operations/health.ts';
 import type { Config } from '../config/settings.ts';
+import { takeSignals } from '../entry.js';
 import { Connections } from './connections.ts';
 import { arrangeEnd, type End } from './end.ts';
 import { listen } from './listen.ts';
 import { logDestination } from './log-destination.ts';
 import { READY } from './messages.ts';
+import { isTerminalGone } from './terminal.ts';
 
 export type ServeOptions = {
   /** The signals that end the process; a supervised worker leaves the terminal's Ctrl-C to its supervisor. */
@@ -39,13 +42,29 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   const connections = new Connections(app.server, function* () {
     for (const { request } of app.requests.open.values()) yield request.raw.socket;
   });
-  const end = arrangeEnd(app, connections, config);
+  const started = Promise.withResolvers<void>();
+  const end = arrangeEnd(app, connections, config, isSocketShared, started.promise);
 
-  for (const signal of signals) process.on(signal, () => end.onSignal(signal, !isSocketShared));
-  process.on('SIGHUP', () => log.info('SIGHUP: nothing to reload in a single process'));
+  takeSignals();
+  for (const signal of signals) process.on(signal, () => end.onSignal(signal));
+  process.on('SIGHUP', () => {
+    if (isSocketShared) return;
+    if (isTerminalGone()) end.onSignal('SIGHUP');
+    else log.info('SIGHUP: nothing to reload in a single process');
+  });
+  cluster.worker?.on('disconnect', () => {
+    // The parent is gone, however it went. Else node:cluster exits right after this, whatever is in flight.
+    if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
+    end.onStop('parent lost');
+  });
 
-  await listen(app, config, isPortReused);
-  if (app.lifecycle.state === 'starting') {
+  try {
+    await app.ready();
+    if (!end.isEnding()) await listen(app, config, isPortReused);
+  } finally {
+    started.resolve();
+  }
+  if (!end.isEnding()) {
     app.lifecycle.advance('ready');
     log.info({ ...Object(app.server.address()), startedMs: Math.round(performance.now()) }, 'ready');
     process.send?.(READY);

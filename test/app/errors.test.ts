@@ -1,8 +1,9 @@
 import { METHODS } from 'node:http';
+import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
-import { readyApp } from '../support/app.ts';
+import { listeningApp, readyApp } from '../support/app.ts';
 
 const PROBLEM = 'application/problem+json; charset=utf-8';
 
@@ -41,9 +42,9 @@ describe('an unmatched request', () => {
 
 describe('a path that the router refuses', () => {
   it.each([
-    ['/hello/%E0%A4%A', 400, 'FST_ERR_BAD_URL'],
-    ['/hello/%ED%A0%80', 400, 'FST_ERR_BAD_URL'],
-    [`/hello/${'a'.repeat(5000)}`, 414, 'FST_ERR_MAX_PARAM_LENGTH'],
+    ['/hello/%E0%A4%A', 400, 'PATH_MALFORMED'],
+    ['/hello/%ED%A0%80', 400, 'PATH_MALFORMED'],
+    [`/hello/${'a'.repeat(5000)}`, 414, 'PATH_TOO_LONG'],
   ])('is told so as any other error', async (url, status, code) => {
     const { app, log } = await readyApp();
     const response = await app.inject({ url, headers: { 'x-request-id': 'mine' } });
@@ -73,16 +74,17 @@ describe('a body', () => {
   const json = { 'content-type': 'application/json' };
 
   it.each([
-    ['of a type that nobody reads', { 'content-type': 'text/xml' }, '<a/>', 415],
-    ['that is no JSON', json, '{', 400],
-    ['that is too large', json, JSON.stringify({ a: 'x'.repeat(1024 * 1024) }), 413],
-    ['that poisons prototypes', json, '{"__proto__":{"x":1}}', 400],
-  ])('%s is refused', async (_what, headers, payload, status) => {
+    ['of a type that nobody reads', { 'content-type': 'text/xml' }, '<a/>', 415, 'MEDIA_TYPE_UNSUPPORTED'],
+    ['that is no JSON', json, '{', 400, 'BODY_MALFORMED'],
+    ['that is too large', json, JSON.stringify({ a: 'x'.repeat(1024 * 1024) }), 413, 'BODY_TOO_LARGE'],
+    ['that poisons prototypes', json, '{"__proto__":{"x":1}}', 400, 'BODY_MALFORMED'],
+    ['that is empty', json, '', 400, 'BODY_MALFORMED'],
+  ])('%s is refused', async (_what, headers, payload, status, code) => {
     const { app } = await withEcho();
     const response = await app.inject({ method: 'POST', url: '/echo', headers, payload });
     expect(response.statusCode).toBe(status);
     expect(response.headers['content-type']).toBe(PROBLEM);
-    expect(response.json()).toMatchObject({ status, instance: response.headers['x-request-id'] });
+    expect(response.json()).toMatchObject({ status, code, instance: response.headers['x-request-id'] });
   });
 
   it('that does not fit its schema is refused with a pointer to the place', async () => {
@@ -111,6 +113,70 @@ describe('a handler that fails', () => {
     expect(response.body).not.toContain('hunter2');
     const [line] = log.filter(({ msg }) => msg === 'request failed');
     expect(line).toMatchObject({ level: 'error', route: '/boom', status: 500, err: { type: 'Error' } });
+  });
+
+  it.each([
+    [{ statusCode: 404 }, 404],
+    [{ status: 404 }, 404],
+    [{ statusCode: '404' }, 500],
+    [{ statusCode: 450.5 }, 500],
+    [{ statusCode: 302 }, 500],
+  ])('that carries %j is told as %i', async (properties, status) => {
+    const failure = Object.assign(new Error('x'), properties);
+    const { app } = await readyApp({}, (extended) => extended.get('/boom', () => Promise.reject(failure)));
+    expect((await app.inject('/boom')).statusCode).toBe(status);
+  });
+
+  it('by what it did to the answer is told the same way, without a word of it', async () => {
+    const { app } = await readyApp({}, (extended) => {
+      extended.get('/header', (_request, reply) => reply.header('x-secret', 'a\nb').send('never'));
+      extended.register(async (scope) => {
+        scope.addHook('onSend', async () => {
+          throw new Error('secret');
+        });
+        scope.get('/hook', () => 'never');
+      });
+    });
+    for (const url of ['/header', '/hook']) {
+      const response = await app.inject(url);
+      expect(response.statusCode).toBe(500);
+      expect(response.headers).toMatchObject({ 'content-type': PROBLEM, 'x-content-type-options': 'nosniff' });
+      expect(response.json()).toMatchObject({ code: 'INTERNAL_ERROR', instance: response.headers['x-request-id'] });
+      expect(response.body).not.toContain('secret');
+    }
+  });
+
+  it('half-way through its stream is logged and counted as a failure', async () => {
+    const { app, url, log } = await listeningApp({}, (extended) => {
+      extended.get('/stream', (_request, reply) => {
+        const stream = new PassThrough();
+        stream.write('begun');
+        setImmediate(() => stream.destroy(new Error('the disk is gone')));
+        return reply.send(stream);
+      });
+    });
+    await expect(fetch(`${url}/stream`).then((response) => response.text())).rejects.toThrow();
+    await expect.poll(() => log.length).toBeGreaterThan(1);
+    expect(log).toContainEqual(
+      expect.objectContaining({
+        msg: 'request failed',
+        route: '/stream',
+        status: 500,
+        err: expect.objectContaining({ message: 'the disk is gone' }),
+      }),
+    );
+    expect((await app.inject('/metrics')).body).toContain('route="/stream",status="500"} 1');
+  });
+
+  it('is logged without what libraries hang on their errors', async () => {
+    const cause = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
+    const failure = Object.assign(new Error('upstream failed', { cause }), {
+      config: { headers: { authorization: 'Bearer CANARY' } },
+    });
+    const { app, log } = await readyApp({}, (extended) => extended.get('/boom', () => Promise.reject(failure)));
+    await app.inject('/boom');
+    expect(log[0]?.err).toMatchObject({ message: 'upstream failed', cause: { code: 'ECONNRESET' } });
+    expect(JSON.stringify(log)).not.toContain('CANARY');
   });
 
   it('keeps the status that its error carries', async () => {

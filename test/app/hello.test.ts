@@ -30,6 +30,13 @@ describe('GET /hello', () => {
     expect(response.body).toBe(`Hello ${'é'.repeat(100)}!!!`);
   });
 
+  it('takes a character for one, also when composing makes two of it', async () => {
+    const { app } = await readyApp();
+    const qa = '\u0958';
+    const response = await app.inject(`/hello/${encodeURIComponent(qa.repeat(100))}`);
+    expect(response.body).toBe(`Hello ${qa.normalize('NFC').repeat(100)}!!!`);
+  });
+
   it('refuses 101 characters and says where', async () => {
     const { app } = await readyApp();
     const response = await app.inject(`/hello/${'a'.repeat(101)}`);

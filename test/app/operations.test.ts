@@ -97,9 +97,19 @@ describe('the request log', () => {
   });
 
   it('names the path where there is no route', async () => {
-    const { app, log } = await readyApp();
+    const { app, log, url } = await listeningApp();
+    log.length = 0;
     await app.inject('/wp-login.php?token=secret');
     expect(log[0]).toMatchObject({ route: '(unmatched)', path: '/wp-login.php', status: 404 });
+    await new RawConnection(url).send('GET http://user:secret@x/nothing HTTP/1.0\r\n\r\n').closed();
+    await expect.poll(() => log[1]).toMatchObject({ path: '/nothing', status: 404 });
+  });
+
+  it('does not name the path that another method answers', async () => {
+    const { app, log } = await readyApp();
+    await app.inject({ method: 'POST', url: '/hello/Mary' });
+    expect(log[0]).toMatchObject({ route: '(unmatched)', status: 405 });
+    expect(JSON.stringify(log)).not.toContain('Mary');
   });
 
   it('can be switched off', async () => {

@@ -52,6 +52,24 @@ describe('what is no request', () => {
     expect(await client.until('!!!')).toMatch(/^HTTP\/1.1 200 OK/);
   });
 
+  it('does not take the place of the answer to the request before it', async () => {
+    let release = () => {};
+    const { app, url } = await listeningApp({}, (extended) => {
+      extended.get('/held', async () => {
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        return 'held, but whole';
+      });
+    });
+    const client = new RawConnection(url).send('GET /held HTTP/1.1\r\nHost: x\r\n\r\n');
+    await expect.poll(() => app.requests.open.size).toBe(1);
+    client.send('garbage\r\n\r\n');
+    await new RawConnection(url).send('GET /hello HTTP/1.0\r\n\r\n').closed();
+    release();
+    expect(await client.closed()).toMatch(/^HTTP\/1.1 200 OK.*held, but whole$/s);
+  });
+
   it('does not end up in the middle of another answer', async () => {
     const { url } = await listeningApp({}, (app) => {
       app.get('/begun', (_request, reply) => {
@@ -72,6 +90,13 @@ it('tells a client whose headers do not arrive in time 408', async () => {
   const answer = parsed(await new RawConnection(url).send('GET /hello HTTP/1.1\r\nHost: x\r\n').closed());
   expect(answer.status).toBe(408);
   expect(answer.body).toMatchObject({ code: 'REQUEST_TIMEOUT' });
+});
+
+it('says nothing on a connection on which nothing was said', async () => {
+  const { app, url, log } = await listeningApp();
+  app.server.headersTimeout = 200;
+  expect(await new RawConnection(url).closed()).toBe('');
+  expect(log.filter(({ msg }) => msg === 'malformed request')).toEqual([]);
 });
 
 it('closes connections beyond the most that it may hold, and takes new ones when there is room', async () => {

@@ -28,13 +28,30 @@ describe('the supervisor', () => {
     expect(service.lines('drained')).toHaveLength(2);
   });
 
-  it('lets its workers drain on the Ctrl-C of a terminal, which all of them get', async () => {
+  it.each([
+    ['SIGINT', 'Ctrl-C of a terminal'],
+    ['SIGQUIT', 'Ctrl-\\ of a terminal'],
+    ['SIGTERM', 'SIGTERM of a service manager'],
+  ] as const)('lets its workers drain on the %s (%s), which all of them get', async (signal, _from) => {
     const service = new Cluster();
     const url = await service.started(2);
     const client = new RawConnection(url).send(get('/hello') + get('/slow?ms=1000'));
     await client.until('Hello World !!!');
-    for (const pid of [...service.workers, service.pid]) process.kill(pid, 'SIGINT');
+    for (const pid of [...service.workers, service.pid]) process.kill(pid, signal);
     expect(await client.closed()).toMatch(/slow, but whole$/);
+    expect(await service.ended()).toBe(0);
+  });
+
+  it('does not take its own stop for impatience where a worker drains already', async () => {
+    const service = new Cluster();
+    const url = await service.started(2);
+    const clients = Array.from({ length: 6 }, () => new RawConnection(url).send(get('/hello') + get('/slow?ms=2500')));
+    for (const client of clients) await client.until('Hello World !!!');
+    for (const pid of service.workers) process.kill(pid, 'SIGTERM');
+    await service.logged('draining', 2);
+    await sleep(600); // Longer than what counts as the same signal, arriving twice.
+    service.child.kill('SIGTERM');
+    for (const client of clients) expect(await client.closed()).toMatch(/slow, but whole$/);
     expect(await service.ended()).toBe(0);
   });
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { buildApp } from '../../src/app/app.ts';
 import { explain } from '../../src/config/explain.ts';
 import { ConfigError, describe as describeSchema, parse, readConfig } from '../../src/config/read-config.ts';
 import { defaults, settingNames, settings, variableOf } from '../../src/config/settings.ts';
@@ -46,17 +47,24 @@ describe('the configuration', () => {
     },
   );
 
+  it('names mistakes of every kind in one go', () => {
+    const problems = problemsOf({ PORT: 'x', TRUST_PROXY: 'true', DRAIN_IDLE_MS: '9000' });
+    expect(problems.map((problem) => problem.split(' ')[0])).toEqual(['PORT', 'TRUST_PROXY', 'DRAIN_IDLE_MS']);
+  });
+
   it('sees that times fit each other', () => {
     expect(problemsOf({ DRAIN_IDLE_MS: '8000' })).toEqual([
       expect.stringContaining('DRAIN_IDLE_MS (8000) must be less than DRAIN_TIMEOUT_MS (8000)'),
     ]);
   });
 
-  it.each(['1', '10.0.0.0/8', 'loopback,192.168.0.1', '::1/128, uniquelocal'])('trusts %s', (trusted) => {
+  it.each(['1', '10.0.0.0/8', 'loopback,192.168.0.1', '::1/128, uniquelocal'])('trusts %s', async (trusted) => {
     expect(problemsOf({ TRUST_PROXY: trusted })).toEqual([]);
+    const app = buildApp({ trustProxy: trusted, logLevel: 'silent' });
+    await app.close();
   });
 
-  it.each(['true', 'everybody', '10.0.0.0/33', '::1/129', '10.0.0.1/8/8', ',', '10.0.0.256'])(
+  it.each(['true', 'everybody', '10.0.0.0/33', '0.0.0.0/0', '::/0', '::1/129', '10.0.0.1/8/8', ',', '10.0.0.256'])(
     'does not trust %s',
     (trusted) => {
       expect(problemsOf({ TRUST_PROXY: trusted })).toHaveLength(1);

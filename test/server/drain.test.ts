@@ -137,8 +137,35 @@ describe.each(['/throw-later', '/reject-later'])('a failure outside of any reque
     await new RawConnection(url).send(get(path)).until(' 200 ');
     expect(await client.closed()).toMatch(/slow, but whole$/);
     expect(await service.ended()).toBe(1);
-    expect(service.lines('uncaught failure: draining, then exiting with 1')).toEqual([
+    expect(service.lines('uncaught failure: draining briefly, then exiting with 1')).toEqual([
       expect.objectContaining({ level: 'fatal', err: expect.objectContaining({ message: expect.any(String) }) }),
     ]);
+  });
+});
+
+describe('a failure while it drains', () => {
+  it('does not cut what is in flight short', async () => {
+    const service = new Service(ENTRY);
+    const url = await service.ready();
+    const client = new RawConnection(url).send(get('/hello') + get('/slow?ms=1500'));
+    await client.until('!!!');
+    const failing = [new RawConnection(url), new RawConnection(url)];
+    for (const connection of failing) await connection.send(get('/hello')).until('!!!');
+    service.child.kill('SIGTERM');
+    await service.until(() => service.lines('draining').length > 0);
+    for (const connection of failing) await connection.send(get('/throw-later')).until(' 200 ');
+    expect(await client.closed()).toMatch(/slow, but whole$/);
+    expect(await service.ended()).toBe(1);
+    expect(service.lines('drained')[0]).toMatchObject({ inFlight: 1, cut: 0 });
+  });
+
+  it('to release what the app holds is told, and exits with 1', async () => {
+    const service = new Service(ENTRY, { CLOSE_FAILS: '1' });
+    await service.ready();
+    service.child.kill('SIGTERM');
+    expect(await service.ended()).toBe(1);
+    expect(service.lines('the app could not release what it holds')[0]).toMatchObject({
+      err: { message: 'the plugin cannot close' },
+    });
   });
 });

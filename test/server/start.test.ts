@@ -1,6 +1,9 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { freePort } from '../support/free-port.ts';
 import { OLD_NODE, ROOT, Service } from '../support/processes.ts';
 
 const ENTRIES = ['src/server/main.js', 'src/cluster/main.js'];
@@ -32,6 +35,11 @@ describe.each(ENTRIES)('%s', (entry) => {
     const service = new Service(entry, { PORT: port }, { args: ['--check'] });
     expect(await service.ended()).toBe(0);
     expect(service.output).toBe('The configuration is right and the service starts.\n');
+  });
+
+  it('ends a check although a plugin goes on', async () => {
+    const service = new Service(entry, { LEAVES_TIMER: '1' }, { args: ['--check'] });
+    expect(await service.ended()).toBe(0);
   });
 
   it('says in a check what would keep it from starting', async () => {
@@ -66,11 +74,13 @@ describe.each(ENTRIES)('%s', (entry) => {
     expect(await service.ended()).toBe(0);
   });
 
-  it('can be stopped before it is ready', async () => {
-    const service = new Service(entry, { WORKERS: '2' });
-    await service.until(() => service.log.length > 0);
+  it('can be stopped before it is ready, and does not listen any more then', async () => {
+    const service = new Service(entry, { WORKERS: '2', START_TAKES_MS: '1500' });
+    // Past the imports, and in the middle of the plugin.
+    await sleep(1000);
     service.child.kill('SIGTERM');
     expect(await service.ended()).toBe(0);
+    expect(service.output).not.toContain('listening');
   });
 
   it.skipIf(OLD_NODE === undefined)('says in one sentence that this Node is too old, and exits with 78', () => {
@@ -78,5 +88,23 @@ describe.each(ENTRIES)('%s', (entry) => {
     expect(stderr).toMatch(/^Mainstay needs Node\.js 24 or newer, and this is \d+.*\.\n$/);
     expect(stdout).toBe('');
     expect(status).toBe(78);
+  });
+});
+
+describe.each(['1', '2'])('npm start with %s workers', (WORKERS) => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('drains on %s to npm', async (signal) => {
+    const port = await freePort();
+    const npm = spawn('npm', ['start'], {
+      cwd: ROOT,
+      env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', WORKERS, NODE_OPTIONS: '' },
+      stdio: 'ignore',
+    });
+    const ended = once(npm, 'exit');
+    const status = () =>
+      fetch(`http://127.0.0.1:${port}/readyz`, { headers: { connection: 'close' } }).then((r) => r.status);
+    await expect.poll(status).toBe(200);
+    npm.kill(signal);
+    await ended;
+    await expect.poll(() => status().catch(() => 'nobody listens')).toBe('nobody listens');
   });
 });

@@ -6,6 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 subscribe('fastify.initialization', (message) => {
   const { fastify } = /** @type {{ fastify: import('fastify').FastifyInstance }} */ (message);
   fastify.register(async (app) => {
+    // What plugins of a fork may do, on demand.
+    if (process.env.START_TAKES_MS) await sleep(Number(process.env.START_TAKES_MS));
+    if (process.env.LEAVES_TIMER) setInterval(() => {}, 1000);
+    if (process.env.CLOSE_FAILS) {
+      app.addHook('onClose', async () => {
+        throw new Error('the plugin cannot close');
+      });
+    }
+
     /** Answers after `ms`. */
     app.get('/slow', async (request) => {
       await sleep(msOf(request));

@@ -1,13 +1,21 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { type Mistake, PROBLEM_TYPE, problem } from '../problem.ts';
+import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify';
+import { type Mistake, PROBLEM_TYPE, type Problem, problem } from '../problem.ts';
+import { REQUEST_ID_HEADER } from '../request-id.ts';
 import type { Requests } from '../requests.ts';
 import type { App } from '../types.ts';
 
-/** Fastify's own sentences for these repeat the whole path, however long. */
-const ROUTER_DETAILS: Record<string, string> = {
-  FST_ERR_BAD_URL: 'The path is not percent-encoded UTF-8.',
-  FST_ERR_MAX_PARAM_LENGTH: 'A part of the path is too long.',
+/** Fastify's errors about a request, in words that stay when Fastify's change, and that repeat nothing of it. */
+const FRAMEWORK_ERRORS: Record<string, readonly [code: string, detail: string]> = {
+  FST_ERR_BAD_URL: ['PATH_MALFORMED', 'The path is not percent-encoded UTF-8.'],
+  FST_ERR_MAX_PARAM_LENGTH: ['PATH_TOO_LONG', 'A part of the path is too long.'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['BODY_TOO_LARGE', 'The body is larger than this service accepts.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['MEDIA_TYPE_UNSUPPORTED', 'The body has a content-type that is not read here.'],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['BODY_MALFORMED', 'The body is not valid JSON.'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['BODY_MALFORMED', 'The body is empty, which is not valid JSON.'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['BODY_MALFORMED', 'The body is not as long as content-length says.'],
 };
+
+type Failure = FastifySchemaValidationError;
 
 const PARTS: Record<string, Mistake['in']> = { querystring: 'query', params: 'path', headers: 'headers', body: 'body' };
 
@@ -21,24 +29,67 @@ export function answerErrors(app: App, requests: Requests): void {
  * else nothing, for it may be about us: it goes into the log line of the request.
  */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply, requests: Requests): void {
-  const { statusCode, code, message, validation, validationContext } = toFastifyError(error);
-  const status = statusCode !== undefined && statusCode >= 400 && statusCode <= 599 ? statusCode : 500;
-  if (status >= 500)
-    requests.failed(reply, error instanceof Error ? error : new Error(`not an error: ${String(error)}`));
-  const mistakes = validation?.map(
-    ({ instancePath, keyword, message: said = 'is wrong', params }): Mistake => ({
-      in: PARTS[validationContext ?? 'body'] ?? 'body',
-      pointer: keyword === 'required' ? `${instancePath}/${params.missingProperty}` : instancePath,
-      detail: keyword === 'required' ? 'is required' : said,
-    }),
-  );
-  const detail = mistakes
-    ? mistakes.map((mistake) => `${mistake.in}${mistake.pointer} ${mistake.detail}`).join('; ')
-    : status < 500
-      ? (ROUTER_DETAILS[code] ?? message)
-      : 'The service could not answer this request. Quote the instance when you report it.';
-  const body = problem(status, status === 500 ? 'INTERNAL_ERROR' : code, detail, request.id, mistakes);
-  reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(body));
+  const status = statusOf(error);
+  if (status >= 500) requests.failed(reply, toError(error));
+  const { code, detail, mistakes } = explain(error, status);
+  const body = problem(status, code, detail, request.id, mistakes);
+  if (status === 500) sendPlain(reply, body);
+  else reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(body));
+}
+
+type Explanation = { code: string; detail: string; mistakes?: Mistake[] };
+
+function explain(error: unknown, status: number): Explanation {
+  const { code = 'ERROR', message, validation, validationContext = 'body' }: Partial<FastifyError> = toError(error);
+  if (validation) {
+    const part = PARTS[validationContext] ?? 'body';
+    const mistakes = validation.map((failure) => mistakeOf(failure, part));
+    return { code: 'VALIDATION_FAILED', detail: mistakes.map(inWords).join('; '), mistakes };
+  }
+  const [known, detail] = FRAMEWORK_ERRORS[code] ?? [code, message ?? ''];
+  if (status < 500) return { code: known, detail };
+  return {
+    code: status === 500 ? 'INTERNAL_ERROR' : known,
+    detail: 'The service could not answer this request. Quote the instance when you report it.',
+  };
+}
+
+function mistakeOf({ keyword, instancePath, params, message = 'is wrong' }: Failure, part: Mistake['in']): Mistake {
+  return keyword === 'required'
+    ? { in: part, pointer: `${instancePath}/${params.missingProperty}`, detail: 'is required' }
+    : { in: part, pointer: instancePath, detail: message };
+}
+
+function inWords(mistake: Mistake): string {
+  return `${mistake.in}${mistake.pointer} ${mistake.detail}`;
+}
+
+/** Past everything that may be what failed: the headers that the handler set, and the hooks that see each answer. */
+function sendPlain(reply: FastifyReply, body: Problem): void {
+  reply.hijack();
+  if (reply.raw.headersSent) {
+    reply.raw.destroy();
+    return;
+  }
+  for (const name of reply.raw.getHeaderNames()) reply.raw.removeHeader(name);
+  const text = JSON.stringify(body);
+  reply.raw.writeHead(body.status, {
+    'content-type': PROBLEM_TYPE,
+    'content-length': Buffer.byteLength(text),
+    'x-content-type-options': 'nosniff',
+    [REQUEST_ID_HEADER]: body.instance,
+  });
+  reply.raw.end(text);
+}
+
+/** The status that an error carries, if it is one of an error. */
+function statusOf(error: unknown): number {
+  if (!(error instanceof Error)) return 500;
+  const { statusCode, status } = error as { statusCode?: unknown; status?: unknown };
+  const declared = statusCode ?? status;
+  return typeof declared === 'number' && Number.isInteger(declared) && declared >= 400 && declared <= 599
+    ? declared
+    : 500;
 }
 
 /** RFC 9110, 7.2. */
@@ -50,14 +101,6 @@ export function hostMissing(): Error {
 }
 
 /** People throw all sorts of things. */
-function toFastifyError(error: unknown): Partial<FastifyError> & { code: string; message: string } {
-  const raised: Partial<FastifyError> = error instanceof Error ? error : {};
-  const code = raised.validation ? 'VALIDATION_FAILED' : (raised.code ?? 'ERROR');
-  return {
-    code,
-    message: raised.message ?? '',
-    ...(raised.statusCode !== undefined && { statusCode: raised.statusCode }),
-    ...(raised.validation && { validation: raised.validation }),
-    ...(raised.validationContext && { validationContext: raised.validationContext }),
-  };
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(`something that is no error was thrown: ${String(thrown)}`);
 }
