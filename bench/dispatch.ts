@@ -29,7 +29,7 @@ async function start(mode: Mode, workers = WORKERS): Promise<Launched> {
 /** CPU microseconds of the whole service for a request, which comes on a connection of its own or not. */
 async function cpuPerRequest(mode: Mode, keepAlive: boolean): Promise<number> {
   const service = await start(mode);
-  const clients = new BusyClients({ url: service.url, clients: 16, keepAlive });
+  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 16, keepAlive });
   await clients.asked(1000);
   const tree = processTree(service.pid);
   const before = cpuMs(tree);
@@ -44,7 +44,12 @@ async function cpuPerRequest(mode: Mode, keepAlive: boolean): Promise<number> {
 /** The least and the most CPU that any worker used, in percent of an equal share: who worked how much. */
 async function balance(mode: Mode, keepAlive: boolean): Promise<[least: number, most: number]> {
   const service = await start(mode);
-  const clients = new BusyClients({ url: service.url, clients: keepAlive ? LONG_CONNECTIONS : 16, keepAlive });
+  const clients = new BusyClients({
+    url: service.url,
+    path: '/hello',
+    clients: keepAlive ? LONG_CONNECTIONS : 16,
+    keepAlive,
+  });
   await clients.asked(500);
   const [, ...workers] = processTree(service.pid);
   const before = workers.map((pid) => cpuMs([pid]));
@@ -59,7 +64,7 @@ async function balance(mode: Mode, keepAlive: boolean): Promise<[least: number, 
 /** Requests asked and lost in reloads under 500 clients that connect anew for each. */
 async function lostInReloads(mode: Mode, reloads: number): Promise<[asked: number, lost: number]> {
   const service = await start(mode, 2);
-  const clients = new BusyClients({ url: service.url, clients: 500, keepAlive: false });
+  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 500, keepAlive: false });
   for (let reload = 0; reload < reloads; reload++) {
     service.signal('SIGHUP');
     await sleep(5000);
@@ -72,7 +77,7 @@ async function lostInReloads(mode: Mode, reloads: number): Promise<[asked: numbe
 /** Clients that hung, and requests that were reset, while a worker was killed twice a second. */
 async function hangsInKills(mode: Mode): Promise<[hung: number, reset: number]> {
   const service = await start(mode);
-  const clients = new BusyClients({ url: service.url, clients: 32, keepAlive: false, timeoutMs: 3000 });
+  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 32, keepAlive: false, timeoutMs: 3000 });
   for (const until = performance.now() + KILLING_MS; performance.now() < until; await sleep(500)) {
     const [, ...workers] = processTree(service.pid);
     const victim = workers[Math.floor(Math.random() * workers.length)];

@@ -74,7 +74,7 @@ describe('under PM2, the service', () => {
     expect(statuses(await pm2.instances())).toEqual(['online', 'online']);
 
     const client = new RawConnection(pm2.url).send(
-      'GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=2000 HTTP/1.1\r\nHost: x\r\n\r\n',
+      'GET /greet HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=2000 HTTP/1.1\r\nHost: x\r\n\r\n',
     );
     await client.until('Hello World !!!');
     const stopped = pm2.run(['stop', 'mainstay']);
@@ -131,7 +131,7 @@ describe('under PM2, the service', () => {
     const pm2 = new Pm2({ WORKERS: '1' });
     await pm2.run(['start', 'ecosystem.config.js']);
     const client = new RawConnection(pm2.url).send(
-      'GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=1000 HTTP/1.1\r\nHost: x\r\n\r\n',
+      'GET /greet HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=1000 HTTP/1.1\r\nHost: x\r\n\r\n',
     );
     await client.until('Hello World !!!');
     process.kill(pm2.daemonPid, 'SIGKILL');

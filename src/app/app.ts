@@ -1,13 +1,14 @@
 import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Config, defaults } from '../config/settings.ts';
-import { hello, NAME_MAX_ENCODED_BYTES } from './features/hello.ts';
+import { hello } from './features/hello.ts';
 import { random } from './features/random.ts';
 import { Lifecycle } from './lifecycle.ts';
 import {
   BODY_MAX_BYTES,
   HEADERS_MAX_BYTES,
   HEADERS_TIMEOUT_MS,
+  PARAMETER_MAX_BYTES,
   REQUEST_TIMEOUT_MS,
   STALLED_TIMEOUT_MS,
   TIMEOUT_CHECK_INTERVAL_MS,
@@ -72,7 +73,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
       // Asked for below: Node would answer without a body, an id or a log line.
       requireHostHeader: false,
     },
-    routerOptions: { maxParamLength: NAME_MAX_ENCODED_BYTES },
+    routerOptions: { maxParamLength: PARAMETER_MAX_BYTES },
     // Coercion is text-values.ts's. What a client sends beyond the schema is left alone, not silently removed.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     // A request that arrives while the app closes is answered like any other: it may be the last on its connection.

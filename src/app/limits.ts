@@ -6,6 +6,12 @@
 /** Request line and headers together: Node's own default, and more than nginx (4 × 8 KB a line) passes on in practice. */
 export const HEADERS_MAX_BYTES = 16 * 1024;
 
+/**
+ * One parameter in a path, as it is sent: percent-encoded. A hundred characters in any script; a Hangul syllable takes the
+ * most, three jamo of nine bytes each.
+ */
+export const PARAMETER_MAX_BYTES = 100 * 27;
+
 /** A request body that a route does not say otherwise of. It is held in memory: 1000 at a time are a gigabyte. */
 export const BODY_MAX_BYTES = 1024 * 1024;
 

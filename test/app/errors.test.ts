@@ -25,7 +25,7 @@ describe('an unmatched request', () => {
     'is told 405 and what is allowed where %s is not answered',
     async (method) => {
       const { app } = await readyApp();
-      const response = await app.inject({ method: method as 'POST', url: '/hello/John?x=1' });
+      const response = await app.inject({ method: method as 'POST', url: '/greet/John?x=1' });
       expect(response.statusCode).toBe(405);
       expect(response.headers.allow).toBe('GET, HEAD');
       expect(response.json()).toMatchObject({ status: 405, code: 'METHOD_NOT_ALLOWED' });
@@ -35,16 +35,16 @@ describe('an unmatched request', () => {
   it('is answered before its body is looked at', async () => {
     const { app } = await readyApp();
     const body = { headers: { 'content-type': 'text/xml' }, payload: '<x/>' };
-    expect((await app.inject({ method: 'POST', url: '/hello', ...body })).statusCode).toBe(405);
+    expect((await app.inject({ method: 'POST', url: '/greet', ...body })).statusCode).toBe(405);
     expect((await app.inject({ method: 'POST', url: '/nothing', ...body })).statusCode).toBe(404);
   });
 });
 
 describe('a path that the router refuses', () => {
   it.each([
-    ['/hello/%E0%A4%A', 400, 'PATH_MALFORMED'],
-    ['/hello/%ED%A0%80', 400, 'PATH_MALFORMED'],
-    [`/hello/${'a'.repeat(5000)}`, 414, 'PATH_TOO_LONG'],
+    ['/greet/%E0%A4%A', 400, 'PATH_MALFORMED'],
+    ['/greet/%ED%A0%80', 400, 'PATH_MALFORMED'],
+    [`/greet/${'a'.repeat(5000)}`, 414, 'PATH_TOO_LONG'],
   ])('is told so as any other error', async (url, status, code) => {
     const { app, log } = await readyApp();
     const response = await app.inject({ url, headers: { 'x-request-id': 'mine' } });
@@ -189,7 +189,7 @@ describe('a handler that fails', () => {
 describe('request ids', () => {
   it.each(['a', 'f3b1-_.:/+=@', 'x'.repeat(128)])('that are sane are kept: %s', async (id) => {
     const { app } = await readyApp();
-    const response = await app.inject({ url: '/hello', headers: { 'x-request-id': id } });
+    const response = await app.inject({ url: '/greet', headers: { 'x-request-id': id } });
     expect(response.headers['x-request-id']).toBe(id);
   });
 
@@ -198,7 +198,7 @@ describe('request ids', () => {
     const insane = fc.string({ maxLength: 300 }).filter((id) => !/^[\w.:/+=@-]{1,128}$/.test(id));
     await fc.assert(
       fc.asyncProperty(insane, async (id) => {
-        const response = await app.inject({ url: '/hello', headers: { 'x-request-id': id } });
+        const response = await app.inject({ url: '/greet', headers: { 'x-request-id': id } });
         expect(response.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
       }),
     );
@@ -227,7 +227,7 @@ it('answers no header with a 5xx', async () => {
   );
   await fc.assert(
     fc.asyncProperty(fc.dictionary(names, fc.string({ maxLength: 200 })), async (headers) => {
-      const response = await app.inject({ url: '/hello/John', headers });
+      const response = await app.inject({ url: '/greet/John', headers });
       expect(response.statusCode).toBeLessThan(500);
     }),
     { numRuns: 300 },

@@ -27,9 +27,9 @@ describe('while it drains, the app', () => {
   it('announces on every answer that the connection closes', async () => {
     const { app } = await readyApp();
     app.lifecycle.advance('ready');
-    expect((await app.inject('/hello')).headers.connection).toBe('keep-alive');
+    expect((await app.inject('/greet')).headers.connection).toBe('keep-alive');
     app.lifecycle.advance('draining');
-    for (const url of ['/hello', '/nothing', '/random', '/hello/%E0%A4%A', '/livez']) {
+    for (const url of ['/greet', '/nothing', '/count', '/greet/%E0%A4%A', '/livez']) {
       expect((await app.inject(url)).headers.connection).toBe('close');
     }
   });
@@ -57,7 +57,7 @@ describe('while it drains, the app', () => {
     const { app, url } = await listeningApp();
     app.lifecycle.advance('ready');
     app.lifecycle.advance('draining');
-    const request = (name: number) => `GET /hello/${name} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const request = (name: number) => `GET /greet/${name} HTTP/1.1\r\nHost: x\r\n\r\n`;
     const client = new RawConnection(url).send([1, 2, 3, 4, 5].map(request).join(''));
     const answers = (await client.closed()).split('HTTP/1.1 200 OK').slice(1);
     expect(answers.map((answer) => /Hello (\d)!!!$/.exec(answer)?.[1])).toEqual(['1', '2', '3', '4', '5']);

@@ -45,17 +45,17 @@ describe('metrics', () => {
 
   it('count each request under its route, never under what the client sent', async () => {
     const { app } = await readyApp();
-    await app.inject('/hello/John');
-    await app.inject('/hello/Jane');
-    await app.inject('/random?number=x');
+    await app.inject('/greet/John');
+    await app.inject('/greet/Jane');
+    await app.inject('/count?number=x');
     for (let scan = 0; scan < 50; scan++) await app.inject(`/scan-${scan}`);
     const { text } = await supertest(app.server)
       .get('/metrics')
       .expect(200)
       .expect('content-type', /text\/plain/);
     expect(samples(text, 'http_request_duration_seconds_count')).toEqual([
-      'http_request_duration_seconds_count{method="GET",route="/hello/:name",status="200"} 2',
-      'http_request_duration_seconds_count{method="GET",route="/random",status="400"} 1',
+      'http_request_duration_seconds_count{method="GET",route="/greet/:name",status="200"} 2',
+      'http_request_duration_seconds_count{method="GET",route="/count",status="400"} 1',
       'http_request_duration_seconds_count{method="GET",route="(unmatched)",status="404"} 50',
     ]);
     expect(text).toContain('process_cpu_user_seconds_total');
@@ -63,7 +63,7 @@ describe('metrics', () => {
   });
 
   it('tell how many requests are in flight, also when clients leave', async () => {
-    const { app, url, log } = await listeningApp({}, (extended) => extended.get('/never', () => new Promise(() => {})));
+    const { app, url, log } = await listeningApp();
     const inFlight = async () => samples((await app.inject('/metrics')).body, 'http_requests_in_flight')[0];
     const client = new RawConnection(url).send('GET /never HTTP/1.1\r\nHost: x\r\n\r\n');
     await expect.poll(() => app.requests.open.size).toBe(1);
@@ -79,7 +79,7 @@ describe('metrics', () => {
 describe('the request log', () => {
   it('has one line for each request, with the id but without the query', async () => {
     const { app, log } = await readyApp();
-    await app.inject({ url: '/hello/John?token=secret', headers: { 'x-request-id': 'abc', cookie: 'secret' } });
+    await app.inject({ url: '/greet/John?token=secret', headers: { 'x-request-id': 'abc', cookie: 'secret' } });
     expect(log).toEqual([
       {
         level: 'info',
@@ -88,7 +88,7 @@ describe('the request log', () => {
         worker: 'test',
         requestId: 'abc',
         method: 'GET',
-        route: '/hello/:name',
+        route: '/greet/:name',
         status: 200,
         ms: expect.any(Number),
         msg: 'request',
@@ -107,14 +107,14 @@ describe('the request log', () => {
 
   it('does not name the path that another method answers', async () => {
     const { app, log } = await readyApp();
-    await app.inject({ method: 'POST', url: '/hello/Mary' });
+    await app.inject({ method: 'POST', url: '/greet/Mary' });
     expect(log[0]).toMatchObject({ route: '(unmatched)', status: 405 });
     expect(JSON.stringify(log)).not.toContain('Mary');
   });
 
   it('can be switched off', async () => {
     const { app, log } = await readyApp({ requestLog: false });
-    await app.inject('/hello');
+    await app.inject('/greet');
     await app.inject('/nothing');
     expect(log).toEqual([]);
   });

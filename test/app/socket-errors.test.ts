@@ -15,14 +15,14 @@ describe('what is no request', () => {
   it.each([
     ['garbage', 'garbage\r\n\r\n', 400],
     ['TLS', Buffer.from('1603010200010001fc0303', 'hex'), 400],
-    ['an unknown method', 'BREW /hello HTTP/1.1\r\nHost: x\r\n\r\n', 400],
-    ['two lengths', 'POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400],
+    ['an unknown method', 'BREW /greet HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['two lengths', 'POST /greet HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400],
     [
       'a length and chunks',
       'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
       400,
     ],
-    ['too many headers', `GET /hello HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(1_000_000)}\r\n\r\n`, 431],
+    ['too many headers', `GET /greet HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(1_000_000)}\r\n\r\n`, 431],
   ])('is told so as a problem: %s', async (_what, bytes, status) => {
     const { url, log } = await listeningApp();
     const answer = parsed(await new RawConnection(url).send(bytes).closed());
@@ -41,14 +41,14 @@ describe('what is no request', () => {
   it('is told so where only the host is missing', async () => {
     const { url } = await listeningApp();
     const answer = parsed(
-      await new RawConnection(url).send('GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n').closed(),
+      await new RawConnection(url).send('GET /greet HTTP/1.1\r\nConnection: close\r\n\r\n').closed(),
     );
     expect(answer.body).toMatchObject({ status: 400, code: 'HOST_MISSING' });
   });
 
   it('is answered where it only expects too much', async () => {
     const { url } = await listeningApp();
-    const client = new RawConnection(url).send('GET /hello HTTP/1.1\r\nHost: x\r\nExpect: a pony\r\n\r\n');
+    const client = new RawConnection(url).send('GET /greet HTTP/1.1\r\nHost: x\r\nExpect: a pony\r\n\r\n');
     expect(await client.until('!!!')).toMatch(/^HTTP\/1.1 200 OK/);
   });
 
@@ -65,7 +65,7 @@ describe('what is no request', () => {
     const client = new RawConnection(url).send('GET /held HTTP/1.1\r\nHost: x\r\n\r\n');
     await expect.poll(() => app.requests.open.size).toBe(1);
     client.send('garbage\r\n\r\n');
-    await new RawConnection(url).send('GET /hello HTTP/1.0\r\n\r\n').closed();
+    await new RawConnection(url).send('GET /greet HTTP/1.0\r\n\r\n').closed();
     release();
     expect(await client.closed()).toMatch(/^HTTP\/1.1 200 OK.*held, but whole$/s);
   });
@@ -87,7 +87,7 @@ describe('what is no request', () => {
 it('tells a client whose headers do not arrive in time 408', async () => {
   const { app, url } = await listeningApp();
   app.server.headersTimeout = 200;
-  const answer = parsed(await new RawConnection(url).send('GET /hello HTTP/1.1\r\nHost: x\r\n').closed());
+  const answer = parsed(await new RawConnection(url).send('GET /greet HTTP/1.1\r\nHost: x\r\n').closed());
   expect(answer.status).toBe(408);
   expect(answer.body).toMatchObject({ code: 'REQUEST_TIMEOUT' });
 });
@@ -102,20 +102,20 @@ it('says nothing on a connection on which nothing was said', async () => {
 it('closes connections beyond the most that it may hold, and takes new ones when there is room', async () => {
   const { url } = await listeningApp({ maxConnections: 2 });
   const held = [new RawConnection(url), new RawConnection(url)];
-  for (const client of held) await client.send('GET /hello HTTP/1.1\r\nHost: x\r\n\r\n').until('!!!');
-  expect(await new RawConnection(url).send('GET /hello HTTP/1.1\r\nHost: x\r\n\r\n').closed()).toBe('');
+  for (const client of held) await client.send('GET /greet HTTP/1.1\r\nHost: x\r\n\r\n').until('!!!');
+  expect(await new RawConnection(url).send('GET /greet HTTP/1.1\r\nHost: x\r\n\r\n').closed()).toBe('');
   held[0]?.socket.destroy();
   await expect
-    .poll(() => new RawConnection(url).send('GET /hello HTTP/1.0\r\n\r\n').closed())
+    .poll(() => new RawConnection(url).send('GET /greet HTTP/1.0\r\n\r\n').closed())
     .toContain('Hello World !!!');
 });
 
 it('survives 10,000 mutated requests without a single 5xx', async () => {
   const { url } = await listeningApp({ logLevel: 'silent' });
   const valid = [
-    'GET /hello/John HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
-    'GET /random?number=27 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: a\r\n\r\n',
-    'POST /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello',
+    'GET /greet/John HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    'GET /count?number=27 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: a\r\n\r\n',
+    'POST /greet HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello',
     'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
     'HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nUpgrade: websocket\r\n\r\n',
   ].map((text) => Buffer.from(text));
@@ -149,5 +149,5 @@ it('survives 10,000 mutated requests without a single 5xx', async () => {
   expect([...statuses.keys()].filter((status) => status.startsWith('5'))).toEqual([]);
   expect(statuses.get('200')).toBeGreaterThan(100);
   expect(statuses.get('400')).toBeGreaterThan(100);
-  expect(await new RawConnection(url).send('GET /hello HTTP/1.0\r\n\r\n').closed()).toContain('Hello World !!!');
+  expect(await new RawConnection(url).send('GET /greet HTTP/1.0\r\n\r\n').closed()).toContain('Hello World !!!');
 });

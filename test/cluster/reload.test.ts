@@ -3,9 +3,9 @@ import { BusyClients } from '../support/clients.ts';
 import { Cluster, gone } from '../support/cluster.ts';
 import { ProjectCopy } from '../support/project-copy.ts';
 
-const HELLO = 'src/app/features/hello.ts';
+const CHANGED = 'src/app/operations/health.ts';
 
-const greeting = async (url: string) => (await fetch(`${url}/hello`)).text();
+const live = async (url: string) => (await fetch(`${url}/livez`)).text();
 const health = async (url: string) => (await (await fetch(`${url}/health`)).json()) as { lastReload?: object };
 
 describe('a reload (SIGHUP)', () => {
@@ -14,11 +14,11 @@ describe('a reload (SIGHUP)', () => {
     const service = new Cluster({}, { root: copy.root });
     const url = await service.started(2);
     const before = service.workers;
-    copy.change(HELLO, (text) => text.replaceAll('World ', 'new World '));
+    copy.change(CHANGED, (text) => text.replace("({ status: 'ok' })", "({ status: 'new' })"));
     service.child.kill('SIGHUP');
     await service.logged('reload: done');
     await Promise.all(before.map(gone));
-    expect(await greeting(url)).toBe('Hello new World !!!');
+    expect(await live(url)).toBe('{"status":"new"}');
     expect((await health(url)).lastReload).toMatchObject({ result: 'ok', ms: expect.any(Number) });
   });
 
@@ -56,7 +56,7 @@ describe('a reload (SIGHUP)', () => {
     const service = new Cluster({ RELOAD_IDLE_MS: '600000', DRAIN_IDLE_MS: '100' });
     const url = await service.started(2);
     // Kept connections that stay idle, on both workers.
-    for (let client = 0; client < 10; client++) await greeting(url);
+    for (let client = 0; client < 10; client++) await live(url);
     service.child.kill('SIGHUP');
     await service.logged('reload: done');
     service.child.kill('SIGTERM');
@@ -80,7 +80,7 @@ describe('a build that is broken', () => {
     const url = await service.started(2);
     const before = service.workers;
     const clients = new BusyClients({ url, clients: 8, keepAlive: true });
-    const mend = copy.change(HELLO, damage);
+    const mend = copy.change(CHANGED, damage);
     service.child.kill('SIGHUP');
     await service.logged('reload: stopped, the workers that are not replaced stay');
     await clients.asked(100);

@@ -20,7 +20,7 @@ describe('the supervisor', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)('on %s lets all workers drain, then exits with 0', async (signal) => {
     const service = new Cluster();
     const url = await service.started(2);
-    const clients = Array.from({ length: 6 }, () => new RawConnection(url).send(get('/hello') + get('/slow?ms=1000')));
+    const clients = Array.from({ length: 6 }, () => new RawConnection(url).send(get('/greet') + get('/slow?ms=1000')));
     for (const client of clients) await client.until('Hello World !!!');
     service.child.kill(signal);
     for (const client of clients) expect(await client.closed()).toMatch(/slow, but whole$/);
@@ -35,7 +35,7 @@ describe('the supervisor', () => {
   ] as const)('lets its workers drain on the %s (%s), which all of them get', async (signal, _from) => {
     const service = new Cluster();
     const url = await service.started(2);
-    const client = new RawConnection(url).send(get('/hello') + get('/slow?ms=1000'));
+    const client = new RawConnection(url).send(get('/greet') + get('/slow?ms=1000'));
     await client.until('Hello World !!!');
     for (const pid of [...service.workers, service.pid]) process.kill(pid, signal);
     expect(await client.closed()).toMatch(/slow, but whole$/);
@@ -45,7 +45,7 @@ describe('the supervisor', () => {
   it('does not take its own stop for impatience where a worker drains already', async () => {
     const service = new Cluster();
     const url = await service.started(2);
-    const clients = Array.from({ length: 6 }, () => new RawConnection(url).send(get('/hello') + get('/slow?ms=2500')));
+    const clients = Array.from({ length: 6 }, () => new RawConnection(url).send(get('/greet') + get('/slow?ms=2500')));
     for (const client of clients) await client.until('Hello World !!!');
     for (const pid of service.workers) process.kill(pid, 'SIGTERM');
     await service.logged('draining', 2);
@@ -57,7 +57,7 @@ describe('the supervisor', () => {
 
   it('exits with 1 when a worker had to cut a request', async () => {
     const service = new Cluster({ DRAIN_TIMEOUT_MS: '600', DRAIN_IDLE_MS: '100' });
-    const client = new RawConnection(await service.started(2)).send(get('/hello') + get('/never'));
+    const client = new RawConnection(await service.started(2)).send(get('/greet') + get('/never'));
     await client.until('Hello World !!!');
     service.child.kill('SIGTERM');
     await client.closed();
@@ -67,7 +67,7 @@ describe('the supervisor', () => {
 
   it('ends everything at once with 1 on a second signal', async () => {
     const service = new Cluster();
-    const client = new RawConnection(await service.started(2)).send(get('/hello') + get('/never'));
+    const client = new RawConnection(await service.started(2)).send(get('/greet') + get('/never'));
     await client.until('Hello World !!!');
     service.child.kill('SIGTERM');
     await service.until(() => service.lines('draining').length === 2);
@@ -83,7 +83,7 @@ describe('the supervisor', () => {
     const [first = 0] = service.workers;
     process.kill(first, 'SIGKILL');
     await service.until(() => service.lines('worker exited: replacing it').length === 1);
-    expect((await fetch(`${url}/hello`)).status).toBe(200);
+    expect((await fetch(`${url}/greet`)).status).toBe(200);
     await service.started(3);
     expect(isRunning(first)).toBe(false);
   });
@@ -106,7 +106,7 @@ describe('the supervisor', () => {
 
   it('leaves no worker behind when it is killed itself', async () => {
     const service = new Cluster();
-    const client = new RawConnection(await service.started(2)).send(get('/hello') + get('/slow?ms=500'));
+    const client = new RawConnection(await service.started(2)).send(get('/greet') + get('/slow?ms=500'));
     await client.until('Hello World !!!');
     service.child.kill('SIGKILL');
     expect(await client.closed()).toMatch(/slow, but whole$/);

@@ -10,7 +10,7 @@ describe('scaling', () => {
     for (let less = 0; less < 3; less++) service.child.kill('SIGTTOU');
     await service.logged('drained', 1);
     await expect.poll(() => service.workers.filter(isRunning).length).toBeLessThanOrEqual(2);
-    expect((await fetch(`${url}/hello`)).status).toBe(200);
+    expect((await fetch(`${url}/greet`)).status).toBe(200);
   });
 });
 

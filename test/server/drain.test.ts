@@ -11,7 +11,7 @@ const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 async function inFlight(path: string, environment: NodeJS.ProcessEnv = {}) {
   const service = new Service(ENTRY, { LOG_LEVEL: 'info', ...environment });
   const url = await service.ready();
-  const client = new RawConnection(url).send(get('/hello') + get(path));
+  const client = new RawConnection(url).send(get('/greet') + get(path));
   // The first answer is here, so the second request has been read.
   await client.until('Hello World !!!');
   return { service, url, client };
@@ -41,12 +41,12 @@ describe('a drain', () => {
 
   it('answers a last request on a connection that was idle', async () => {
     const service = new Service(ENTRY);
-    const client = new RawConnection(await service.ready()).send(get('/hello'));
+    const client = new RawConnection(await service.ready()).send(get('/greet'));
     await client.until('!!!');
     service.child.kill('SIGTERM');
     await service.until(() => service.lines('draining').length > 0);
     client.received = '';
-    client.send(get('/hello/again'));
+    client.send(get('/greet/again'));
     expect(await client.closed()).toMatch(/Connection: close\r\n.*Hello again!!!$/s);
     expect(await service.ended()).toBe(0);
   });
@@ -54,7 +54,7 @@ describe('a drain', () => {
   it('closes connections that stay idle, and does not take that for a failure', async () => {
     const service = new Service(ENTRY, { DRAIN_IDLE_MS: '300' });
     const url = await service.ready();
-    const idle = new RawConnection(url).send(get('/hello'));
+    const idle = new RawConnection(url).send(get('/greet'));
     const silent = new RawConnection(url);
     await idle.until('!!!');
     service.child.kill('SIGTERM');
@@ -78,7 +78,7 @@ describe('a drain', () => {
 
   it('is not held up by a client that never finishes its request', async () => {
     const service = new Service(ENTRY, { DRAIN_TIMEOUT_MS: '800', DRAIN_IDLE_MS: '100' });
-    const client = new RawConnection(await service.ready()).send('GET /hello HTTP/1.1\r\nHost:');
+    const client = new RawConnection(await service.ready()).send('GET /greet HTTP/1.1\r\nHost:');
     service.child.kill('SIGTERM');
     await client.closed();
     expect(await service.ended()).toBe(0);
@@ -92,7 +92,7 @@ describe('a drain', () => {
     const response = await fetch(`${url}/readyz`);
     expect(response.status).toBe(503);
     expect(response.headers.get('connection')).toBe('close');
-    expect((await fetch(`${url}/hello`)).status).toBe(200);
+    expect((await fetch(`${url}/greet`)).status).toBe(200);
     expect(await service.ended()).toBe(0);
   });
 
@@ -133,7 +133,7 @@ describe.each(['/throw-later', '/reject-later'])('a failure outside of any reque
     const service = new Service(ENTRY);
     const url = await service.ready();
     const client = new RawConnection(url).send(get('/slow?ms=500'));
-    await new RawConnection(url).send(get('/hello')).until('!!!');
+    await new RawConnection(url).send(get('/greet')).until('!!!');
     await new RawConnection(url).send(get(path)).until(' 200 ');
     expect(await client.closed()).toMatch(/slow, but whole$/);
     expect(await service.ended()).toBe(1);
@@ -147,10 +147,10 @@ describe('a failure while it drains', () => {
   it('does not cut what is in flight short', async () => {
     const service = new Service(ENTRY);
     const url = await service.ready();
-    const client = new RawConnection(url).send(get('/hello') + get('/slow?ms=1500'));
+    const client = new RawConnection(url).send(get('/greet') + get('/slow?ms=1500'));
     await client.until('!!!');
     const failing = [new RawConnection(url), new RawConnection(url)];
-    for (const connection of failing) await connection.send(get('/hello')).until('!!!');
+    for (const connection of failing) await connection.send(get('/greet')).until('!!!');
     service.child.kill('SIGTERM');
     await service.until(() => service.lines('draining').length > 0);
     for (const connection of failing) await connection.send(get('/throw-later')).until(' 200 ');

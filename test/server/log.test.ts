@@ -10,7 +10,7 @@ it('the service goes on when nobody reads its log any more', async () => {
   const service = new Service(ENTRY);
   const url = await service.ready();
   service.child.stdout?.destroy();
-  for (let request = 0; request < 20; request++) expect((await fetch(`${url}/hello`)).status).toBe(200);
+  for (let request = 0; request < 20; request++) expect((await fetch(`${url}/greet`)).status).toBe(200);
   service.child.kill('SIGTERM');
   expect(await service.ended()).toBe(0);
 });
@@ -43,7 +43,7 @@ it('the service goes on when the reader of its log stops, and says later how man
 it('the service goes on when the disk of its log is full', async () => {
   const port = await freePort();
   const service = new Service(ENTRY, { PORT: String(port) }, { stdout: openSync('/dev/full', 'w') });
-  const ask = async () => (await fetch(`http://127.0.0.1:${port}/hello`)).text();
+  const ask = async () => (await fetch(`http://127.0.0.1:${port}/greet`)).text();
   await expect.poll(ask, { timeout: 20_000 }).toBe('Hello World !!!');
   for (let request = 0; request < 20; request++) expect(await ask()).toBe('Hello World !!!');
   expect(service.output).toContain('The log cannot be written (ENOSPC)');

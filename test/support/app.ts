@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest';
 import { buildApp } from '../../src/app/app.ts';
 import type { App } from '../../src/app/types.ts';
 import type { Config } from '../../src/config/settings.ts';
+import { extraRoutes } from './extra-routes.js';
 import { keptLog } from './log.ts';
 import type { LogLine } from './processes.ts';
 
@@ -13,6 +14,7 @@ export async function readyApp(
   const { lines, log } = keptLog();
   const app = buildApp(overrides, { log });
   onTestFinished(() => app.close());
+  app.register(extraRoutes);
   extend(app);
   await app.ready();
   return { app, log: lines };

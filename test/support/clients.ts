@@ -7,6 +7,8 @@ export type ClientOptions = {
   readonly keepAlive: boolean;
   /** After so long without an answer, a client hangs. */
   readonly timeoutMs?: number;
+  /** What greets: `/greet` of the tests' own routes, unless told otherwise. */
+  readonly path?: string;
 };
 
 /**
@@ -23,9 +25,9 @@ export class BusyClients {
   readonly #all: Promise<unknown>;
   #isStopped = false;
 
-  constructor({ url, clients, keepAlive, timeoutMs = 10_000 }: ClientOptions) {
+  constructor({ url, clients, keepAlive, timeoutMs = 10_000, path = '/greet' }: ClientOptions) {
     this.#agent = new Agent({ keepAlive, maxSockets: clients });
-    this.#url = url;
+    this.#url = url + path;
     this.#timeoutMs = timeoutMs;
     this.#all = Promise.all(Array.from({ length: clients }, (_, client) => this.#ask(`client-${client}`)));
   }
@@ -45,7 +47,7 @@ export class BusyClients {
   async #ask(name: string): Promise<void> {
     while (!this.#isStopped) {
       try {
-        const text = await this.#fetch(`${this.#url}/hello/${name}`);
+        const text = await this.#fetch(`${this.#url}/${name}`);
         if (text === `200 Hello ${name}!!!`) this.answered++;
         else this.failures.push(text);
       } catch (error) {

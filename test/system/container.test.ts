@@ -88,7 +88,7 @@ describe.each(['1', '2'])('a container with %s workers', (WORKERS) => {
   it('serves and is healthy on the configured port, with nothing writable', async () => {
     const container = await start({ WORKERS });
     await container.ready();
-    expect(await (await fetch(`${container.url}/hello/John`)).text()).toBe('Hello John!!!');
+    expect(await (await fetch(`${container.url}/greet/John`)).text()).toBe('Hello John!!!');
     expect(await engine('exec', container.id, 'node', 'src/server/healthcheck.js')).toEqual({ code: 0, output: '' });
     expect((await engine('exec', container.id, 'touch', '/app/x')).output).toContain('Read-only file system');
     expect((await engine('exec', container.id, 'cat', '/proc/1/status')).output).toMatch(/CapEff:\s+0+\n/);
@@ -99,7 +99,7 @@ describe.each(['1', '2'])('a container with %s workers', (WORKERS) => {
     const container = await start({ WORKERS });
     await container.ready();
     const client = new RawConnection(container.url).send(
-      'GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=3000 HTTP/1.1\r\nHost: x\r\n\r\n',
+      'GET /greet HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=3000 HTTP/1.1\r\nHost: x\r\n\r\n',
     );
     await client.until('Hello World !!!');
     const stopped = engine('stop', '-t', '10', container.id);
@@ -113,7 +113,7 @@ describe.each(['1', '2'])('a container with %s workers', (WORKERS) => {
     const container = await start({ WORKERS, DRAIN_TIMEOUT_MS: '1000', DRAIN_IDLE_MS: '100' });
     await container.ready();
     const client = new RawConnection(container.url).send(
-      'GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /never HTTP/1.1\r\nHost: x\r\n\r\n',
+      'GET /greet HTTP/1.1\r\nHost: x\r\n\r\nGET /never HTTP/1.1\r\nHost: x\r\n\r\n',
     );
     await client.until('Hello World !!!');
     await engine('stop', '-t', '10', container.id);

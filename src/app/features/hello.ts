@@ -2,12 +2,6 @@ import type { Plugin } from '../types.ts';
 
 const NAME_MAX_CHARACTERS = 100;
 
-/** Longest percent-encoded form of one character: Hangul syllables decompose into three jamo of nine bytes each. */
-const ENCODED_CHARACTER_BYTES = 27;
-
-/** What the router must let through so that a name of 100 characters arrives; it counts encoded bytes. */
-export const NAME_MAX_ENCODED_BYTES = NAME_MAX_CHARACTERS * ENCODED_CHARACTER_BYTES;
-
 /** Greets: `GET /hello` → `Hello World !!!`, `GET /hello/John` → `Hello John!!!`. */
 export const hello: Plugin = (app, _options, done) => {
   app.get('/hello', () => greeting(''));
