@@ -4,7 +4,9 @@ import { type Config, type SettingName, settingNames, settings, variableOf } fro
 /** One line for each setting: `PORT=3000 (default)`. Secrets are masked. */
 export function explain(config: Config, environment: Environment): string {
   return settingNames
-    .map((name) => `${variableOf(name)}=${shown(name, config)} (${sourceOf(name, environment)})`)
+    .map(
+      (name) => `${variableOf(name)}=${show(settings.properties[name], config[name])} (${sourceOf(name, environment)})`,
+    )
     .join('\n');
 }
 
@@ -18,7 +20,7 @@ export function settingsTable(): string {
   return ['| variable | default | values | what it does |', '|---|---|---|---|', ...rows].join('\n');
 }
 
-function shown(name: SettingName, config: Config): string {
-  const schema: Schema = settings.properties[name];
-  return schema.writeOnly === true ? '(hidden)' : String(config[name]);
+/** The value of a setting as people may see it. */
+export function show(schema: Schema, value: Config[SettingName]): string {
+  return schema.writeOnly === true ? '(hidden)' : String(value);
 }

@@ -45,7 +45,7 @@ export const settings = {
       anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 1, maximum: 1024 }],
       default: 'auto',
       description:
-        'Processes that serve. `auto` is one per core this process may use (affinity and cgroup quotas count); 1 serves in the first process, with no supervisor.',
+        'Processes that serve. `auto` is one per core that this process may use (affinity and cgroup quotas count); 1 serves in the first process, with no supervisor.',
     },
     dispatch: {
       enum: ['shared', 'round-robin', 'reuse-port'],
@@ -56,7 +56,7 @@ export const settings = {
     logLevel: {
       enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
       default: 'info',
-      description: 'The least important level that is logged.',
+      description: 'The lowest level that is logged.',
     },
     requestLog: {
       type: 'boolean',
@@ -97,14 +97,14 @@ export const settings = {
       maximum: 600_000,
       default: 0,
       description:
-        'After the signal: not ready, but still accepting, for so long, so that load balancers notice. 5000 suits Kubernetes.',
+        'After the signal the process is not ready but still accepts, for this long, so that load balancers notice. 5000 suits Kubernetes.',
     },
     drainIdleMs: {
       type: 'integer',
       minimum: 0,
       maximum: 600_000,
       default: 3000,
-      description: 'Then: no new connection, but an idle one may still bring a last request, for so long.',
+      description: 'Then it accepts no more, but an idle connection may still bring a last request, for this long.',
     },
     drainTimeoutMs: {
       type: 'integer',
@@ -112,7 +112,7 @@ export const settings = {
       maximum: 600_000,
       default: 8000,
       description:
-        'So long after accepting ended, requests that are still open are cut, and the exit code is 1. More than DRAIN_IDLE_MS.',
+        'This long after it stopped accepting, requests that are still open are cut, and the exit code is 1. More than DRAIN_IDLE_MS.',
     },
     reloadIdleMs: {
       type: 'integer',
@@ -120,7 +120,7 @@ export const settings = {
       maximum: 600_000,
       default: 30_000,
       description:
-        'As DRAIN_IDLE_MS, for a worker that was replaced in a reload. Nobody waits for it, so that clients may take their time.',
+        'The same as DRAIN_IDLE_MS for a worker that was replaced in a reload. Nobody waits for it, so clients may take their time.',
     },
     maxWorkerRssMb: {
       type: 'integer',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildApp } from '../../src/app/app.ts';
-import { explain } from '../../src/config/explain.ts';
+import { explain, show } from '../../src/config/explain.ts';
 import { ConfigError, describe as describeSchema, parse, readConfig } from '../../src/config/read-config.ts';
 import { defaults, settingNames, settings, variableOf } from '../../src/config/settings.ts';
 
@@ -100,6 +100,11 @@ describe('a setting', () => {
     expect(lines).toContain('PORT=8080 (environment)');
     expect(lines).toContain('HOST=0.0.0.0 (default)');
     expect(lines).toHaveLength(settingNames.length);
+  });
+
+  it('that is secret is not shown', () => {
+    expect(show({ type: 'string', writeOnly: true }, 'hunter2')).toBe('(hidden)');
+    expect(show({ type: 'string' }, 'plain')).toBe('plain');
   });
 
   it('is described in words', () => {

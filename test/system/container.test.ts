@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { EXTRA_ROUTES, ROOT } from '../support/processes.ts';
@@ -95,18 +96,38 @@ describe.each(['1', '2'])('a container with %s workers', (WORKERS) => {
     expect((await engine('exec', container.id, 'cat', '/proc/1/cmdline')).output).toMatch(/^node\0/);
   });
 
-  it('drains when it is stopped', async () => {
+  it.each(['SIGTERM', 'SIGINT'])('drains on %s', async (signal) => {
     const container = await start({ WORKERS });
     await container.ready();
     const client = new RawConnection(container.url).send(
       'GET /greet HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=3000 HTTP/1.1\r\nHost: x\r\n\r\n',
     );
     await client.until('Hello World !!!');
-    const stopped = engine('stop', '-t', '10', container.id);
+    // SIGTERM as "docker stop" sends it.
+    const told = signal === 'SIGTERM' ? ['stop', '-t', '10'] : ['kill', '-s', signal];
+    const ended = container.ended();
+    await engine(...told, container.id);
     expect(await client.closed()).toMatch(/slow, but whole$/);
-    await stopped;
+    await ended;
     expect(await container.inspect('{{.State.ExitCode}}')).toBe('0');
     expect(await container.logs()).toContain('"msg":"drained"');
+  });
+
+  it('ends at once with 1 on a second signal', async () => {
+    const container = await start({ WORKERS });
+    await container.ready();
+    const client = new RawConnection(container.url).send(
+      'GET /greet HTTP/1.1\r\nHost: x\r\n\r\nGET /never HTTP/1.1\r\nHost: x\r\n\r\n',
+    );
+    await client.until('Hello World !!!');
+    const ended = container.ended();
+    await engine('kill', '-s', 'SIGTERM', container.id);
+    await expect.poll(() => container.logs()).toContain('"msg":"draining"');
+    await sleep(600); // Longer than what counts as the same signal, arriving twice.
+    await engine('kill', '-s', 'SIGTERM', container.id);
+    await ended;
+    expect(await container.inspect('{{.State.ExitCode}}')).toBe('1');
+    expect(await container.logs()).toContain('second signal');
   });
 
   it('exits with 1 when a request had to be cut', async () => {
