@@ -1,6 +1,7 @@
-import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Config, defaults } from '../config/settings.ts';
+import { FailedStreams } from './failed-streams.ts';
 import { hello } from './features/hello.ts';
 import { random } from './features/random.ts';
 import { Lifecycle } from './lifecycle.ts';
@@ -87,9 +88,10 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   });
   app.server.maxConnections = config.maxConnections;
   app.server.on('drop', () => metrics.connectionDropped());
-  // Silence alone is no reason: a handler may take its time, or a stream have nothing to say.
+  // Nothing has moved for the keep-alive time or STALLED_TIMEOUT_MS. While a request is answered that alone is no reason: a
+  // handler may take its time, or a stream have nothing to say.
   app.server.on('timeout', (socket) => {
-    if (socket.writableLength > 0) socket.destroy();
+    if (socket.writableLength > 0 || !requests.isAnswering(socket)) socket.destroy();
   });
   // An expectation other than 100-continue may be ignored (RFC 9110, 10.1.1). Node would answer 417 with nothing in it.
   app.server.on('checkExpectation', app.routing);
@@ -120,19 +122,4 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
 function trustProxyOption(setting: string): boolean | string | ((address: string, hop: number) => boolean) {
   if (setting === '') return false;
   return /^\d+$/.test(setting) ? (_address, hop) => hop < Number(setting) : setting;
-}
-
-/** Fastify tells of an answer's stream that failed half-way only here. */
-class FailedStreams extends LogController {
-  readonly #requests: Requests;
-
-  constructor(requests: Requests) {
-    // The line a request is Requests' to write; Fastify's two cost twice.
-    super({ disableRequestLogging: true, requestIdLogLabel: 'requestId' });
-    this.#requests = requests;
-  }
-
-  override streamError(error: Error & { code?: string }, _request: FastifyRequest, reply: FastifyReply): void {
-    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') this.#requests.failed(reply, error);
-  }
 }

@@ -51,8 +51,8 @@ export class Requests {
     };
     metrics.watchInFlight(() => this.#open.size);
     lifecycle.on('change', (state) => {
-      if (state === 'draining')
-        for (const { request, reply } of this.#open.values()) this.#announceClose(request, reply);
+      if (state !== 'draining') return;
+      for (const { request, reply } of this.#open.values()) this.#announceClose(request, reply);
     });
   }
 
@@ -64,6 +64,12 @@ export class Requests {
   /** How many have been answered completely so far. */
   get answered(): number {
     return this.#answered;
+  }
+
+  /** Whether a request that came on this connection is open. */
+  isAnswering(socket: Socket): boolean {
+    for (const { request } of this.#open.values()) if (request.raw.socket === socket) return true;
+    return false;
   }
 
   begin(request: FastifyRequest, reply: FastifyReply): void {

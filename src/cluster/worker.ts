@@ -6,7 +6,7 @@ import { type CannotStart, HEARTBEAT_MS, type Heartbeat, isReloadReport, RETIRE,
 
 /** A process that serves under the supervisor. */
 export async function main(): Promise<void> {
-  // Ctrl-C and Ctrl-\\ reach every process of the terminal's group: the supervisor decides what becomes of them.
+  // Ctrl-C and Ctrl-\ reach every process of the terminal's group: the supervisor decides what becomes of them.
   process.on('SIGINT', () => {});
   process.on('SIGQUIT', () => {});
   const config = readConfig(process.env);

@@ -92,6 +92,33 @@ it('tells a client whose headers do not arrive in time 408', async () => {
   expect(answer.body).toMatchObject({ code: 'REQUEST_TIMEOUT' });
 });
 
+describe('a connection on which nothing moves', () => {
+  it('is closed when the keep-alive time is over', async () => {
+    const { url } = await listeningApp({ keepAliveTimeoutMs: 100 });
+    const client = new RawConnection(url).send('GET /greet HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(await client.closed()).toMatch(/!!!$/);
+  });
+
+  it('is kept while a handler takes its time', async () => {
+    const { app, url } = await listeningApp();
+    app.server.setTimeout(100);
+    const client = new RawConnection(url).send('GET /slow?ms=500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(await client.closed()).toMatch(/slow, but whole$/);
+  });
+
+  it('is cut where the client does not read its answer', async () => {
+    const { app, url, log } = await listeningApp({}, (extended) => {
+      extended.get('/large', () => Buffer.alloc(50_000_000));
+    });
+    app.server.setTimeout(300);
+    const client = new RawConnection(url);
+    client.socket.pause();
+    client.send('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
+    await expect.poll(() => log.find(({ msg }) => msg === 'request')).toMatchObject({ route: '/large', status: 499 });
+    client.socket.destroy();
+  });
+});
+
 it('says nothing on a connection on which nothing was said', async () => {
   const { app, url, log } = await listeningApp();
   app.server.headersTimeout = 200;
