@@ -1,12 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
 // Generous, for slow cores: what is awaited is an event, so that a quick machine does not wait.
-const timeouts = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } } };
+const timeouts = { testTimeout: 120_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } } };
 
 export default defineConfig({
   test: {
     // Most of the time these tests wait for processes: more of them at once than there are cores.
-    maxWorkers: 4,
+    maxWorkers: 3,
     projects: [
       {
         test: {

@@ -76,7 +76,7 @@ describe('a build that is broken', () => {
     ],
   ])('because it %s stops the reload, and the old workers stay', async (_what, damage, reason) => {
     const copy = new ProjectCopy();
-    const service = new Cluster({ START_TIMEOUT_MS: '2500', REQUEST_LOG: 'false' }, { root: copy.root });
+    const service = new Cluster({ START_TIMEOUT_MS: '6000', REQUEST_LOG: 'false' }, { root: copy.root });
     const url = await service.started(2);
     const before = service.workers;
     const clients = new BusyClients({ url, clients: 8, keepAlive: true });
