@@ -9,6 +9,9 @@ export const EXIT_CONFIG = 78;
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT'];
 
+/** They mean something to the service that runs, and would end or stop one that is just starting. */
+const NOT_YET = ['SIGHUP', 'SIGTTIN', 'SIGTTOU'];
+
 /** Beside the code it is made from, so that only those who may write the one may write the other. */
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url));
 
@@ -24,6 +27,7 @@ const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/node-compile
 export async function enter(load) {
   if (!isNodeNewEnough()) return;
   for (const signal of SIGNALS) process.on(signal, endEarly);
+  for (const signal of NOT_YET) process.on(signal, () => {});
   module.enableCompileCache(COMPILE_CACHE);
   try {
     const { main } = await load();
@@ -52,7 +56,10 @@ function endEarly() {
   process.exit(0);
 }
 
-/** From here on the signals are the caller's. */
+/**
+ * From here on the signals are the caller's, who has to listen already: with the last listener Node drops the signals that have
+ * arrived meanwhile.
+ */
 export function takeSignals() {
   for (const signal of SIGNALS) process.off(signal, endEarly);
 }

@@ -17,5 +17,5 @@ export function startBackoffMs(failures: number, random: () => number = Math.ran
 
 /** How long to wait before a worker that had been ready is replaced, when the last start there was `sinceMs` ago. */
 export function replacementDelayMs(sinceMs: number): number {
-  return Math.max(0, READY_INTERVAL_MS - sinceMs);
+  return Math.max(0, Math.round(READY_INTERVAL_MS - sinceMs));
 }

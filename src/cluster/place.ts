@@ -18,15 +18,11 @@ export class Place {
   constructor(fork: () => WorkerProcess, log: Logger) {
     this.#fork = fork;
     this.#log = log;
-    this.#current = this.#start();
+    this.#fill();
   }
 
   get current(): WorkerProcess | undefined {
     return this.#current;
-  }
-
-  get isChanging(): boolean {
-    return this.#successor !== undefined;
   }
 
   /** No worker is wanted here any more. Those that are here are left to the caller, who gets them. */
@@ -42,14 +38,20 @@ export class Place {
    * @returns why it did not come to that; the present one then stays
    */
   async succeed(probationMs: number): Promise<string | undefined> {
+    if (!this.#isWanted) return undefined;
     const next = this.#start();
+    if (next === undefined) return 'no process could be started';
+    // Where nobody is here at the moment, it is the one that was to come.
+    clearTimeout(this.#refill);
     this.#successor = next;
     const exited = new Promise<string>((resolve) => next.on('exit', (exit) => resolve(obituary(exit))));
     const ready = new Promise<undefined>((resolve) => next.on('ready', () => resolve(undefined)));
     const failure =
       (await Promise.race([exited, ready])) ?? (await Promise.race([exited, sleep(probationMs, undefined)]));
+    // Abandoned meanwhile: that is no failure, and whoever did it has let both go.
+    if (!this.#isWanted) return undefined;
     // It is not the successor any more where it had to take over early, because the present one died.
-    if (failure === undefined && this.#successor === next && this.#isWanted) {
+    if (failure === undefined && this.#successor === next) {
       this.#current?.retire();
       this.#current = next;
       this.#successor = undefined;
@@ -57,9 +59,15 @@ export class Place {
     return failure;
   }
 
-  #start(): WorkerProcess {
-    const worker = this.#fork();
+  #start(): WorkerProcess | undefined {
     this.#lastStartAt = performance.now();
+    let worker: WorkerProcess;
+    try {
+      worker = this.#fork();
+    } catch (error) {
+      this.#log.error({ err: error }, 'no process could be started');
+      return undefined;
+    }
     worker.on('ready', () => {
       this.#failures = 0;
     });
@@ -67,20 +75,31 @@ export class Place {
     return worker;
   }
 
+  #fill(): void {
+    this.#current = this.#start();
+    if (this.#current === undefined) this.#refillAfter(startBackoffMs(++this.#failures));
+  }
+
+  #refillAfter(ms: number): void {
+    this.#refill = setTimeout(() => this.#fill(), ms);
+  }
+
   #onExit(worker: WorkerProcess, exit: Exit): void {
-    if (worker === this.#successor) this.#successor = undefined;
-    if (worker !== this.#current || !this.#isWanted) return;
-    this.#current = this.#successor;
-    this.#successor = undefined;
-    if (this.#current !== undefined) return;
+    if (worker === this.#successor) {
+      this.#successor = undefined;
+    } else if (worker === this.#current) {
+      this.#current = this.#successor;
+      this.#successor = undefined;
+    } else {
+      return;
+    }
+    if (!this.#isWanted || this.#current !== undefined) return;
     if (!exit.wasReady) this.#failures++;
     const waitMs = exit.wasReady
       ? replacementDelayMs(performance.now() - this.#lastStartAt)
       : startBackoffMs(this.#failures);
     this.#log.warn({ workerId: worker.id, ...exit, waitMs }, 'worker exited: replacing it');
-    this.#refill = setTimeout(() => {
-      this.#current = this.#start();
-    }, waitMs);
+    this.#refillAfter(waitMs);
   }
 }
 

@@ -12,8 +12,11 @@ import { isTerminalGone } from '../server/terminal.ts';
 import { Place } from './place.ts';
 import { type Exit, WorkerProcess } from './worker-process.ts';
 
-/** When so many starts have failed and none has succeeded, the service cannot start: better to say so than to go on. */
-const BOOT_TRIES = 5;
+/** When so many starts of each worker have failed and none has succeeded, it is better to say so than to go on. */
+const BOOT_TRIES = 3;
+
+/** A worker that is too large from the start would be replaced again and again. */
+const TOO_LARGE_MIN_AGE_MS = 10_000;
 
 /**
  * The first worker of a reload serves beside the old one for so long before that one goes: a build that dies in its first
@@ -40,7 +43,8 @@ export class Supervisor {
   #failedStarts = 0;
   #isStopping = false;
   #exitCode = 0;
-  #isReloading = false;
+  /** Whether workers are being replaced by plan: one thing at a time. */
+  #isReplacing = false;
   #isReloadWanted = false;
   #lastReload: ReloadReport | undefined;
 
@@ -61,12 +65,12 @@ export class Supervisor {
       args: [],
       execArgv: process.execArgv.map((argument) => shared(argument, workers)),
     });
-    takeSignals();
     const onSignal = firstAndSecond<[signal: string]>(
       (signal) => this.#obey(signal),
       (signal) => this.#insist(signal),
     );
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT']) process.on(signal, onSignal);
+    takeSignals();
     process.on('uncaughtException', (failure) => {
       this.#log.fatal({ err: failure }, 'uncaught failure: exiting, the workers drain');
       this.#exit(1);
@@ -97,11 +101,11 @@ export class Supervisor {
   #onExit(worker: WorkerProcess, { code, signal, wasReady, reason }: Exit): void {
     this.#workers.delete(worker);
     if (this.#isStopping) {
-      if (wasReady && code !== 0) this.#exitCode ||= 1;
+      if (signal === 'SIGKILL' || (wasReady && code !== 0)) this.#exitCode ||= 1;
       this.#endWhenEmpty();
     } else if (!wasReady && !this.#wasEverReady) {
       const failedStarts = ++this.#failedStarts;
-      if (code !== EXIT_CONFIG && reason === undefined && failedStarts < BOOT_TRIES) return;
+      if (code !== EXIT_CONFIG && reason === undefined && failedStarts < BOOT_TRIES * this.#places.length) return;
       this.#log.fatal({ workerId: worker.id, code, signal, reason, failedStarts }, 'the service cannot start');
       this.#stop(code === EXIT_CONFIG ? EXIT_CONFIG : 1);
     }
@@ -110,16 +114,16 @@ export class Supervisor {
   /** One that is asked for while one runs follows it; asking more often makes it no more than one. */
   async #reload(): Promise<void> {
     this.#isReloadWanted = true;
-    if (this.#isReloading) {
+    if (this.#isReplacing) {
       this.#log.info('reload: another one follows the one that runs');
       return;
     }
-    this.#isReloading = true;
+    this.#isReplacing = true;
     while (this.#isReloadWanted && !this.#isStopping) {
       this.#isReloadWanted = false;
       await this.#reloadOnce();
     }
-    this.#isReloading = false;
+    this.#isReplacing = false;
   }
 
   /** Replaces one worker after the other; stops at the first that fails, and leaves the others as they are. */
@@ -162,20 +166,25 @@ export class Supervisor {
         if (wasStandingStill) worker.forgive();
         else worker.killIfStandingStill();
       }
-      if (!this.#isReloading && !this.#isStopping) this.#replaceTooLarge();
+      if (!this.#isReplacing && !this.#isStopping) this.#replaceTooLarge();
     }, HEARTBEAT_MS).unref();
   }
 
   /** A worker above MAX_WORKER_RSS_MB is replaced as in a reload, one at a time. */
   async #replaceTooLarge(): Promise<void> {
     const mostBytes = this.#config.maxWorkerRssMb * 1024 * 1024;
-    if (mostBytes === 0 || this.#places.some(({ isChanging }) => isChanging)) return;
-    const place = this.#places.find(({ current }) => current?.isReady && current.rssBytes > mostBytes);
+    if (mostBytes === 0) return;
+    const place = this.#places.find(
+      ({ current }) => current?.isReady && current.ageMs > TOO_LARGE_MIN_AGE_MS && current.rssBytes > mostBytes,
+    );
     if (place?.current === undefined) return;
     const { id: workerId, rssBytes } = place.current;
     this.#log.warn({ workerId, rssBytes }, 'worker above MAX_WORKER_RSS_MB: replacing it');
+    this.#isReplacing = true;
     const reason = await place.succeed(0);
+    this.#isReplacing = false;
     if (reason !== undefined) this.#log.error({ workerId, reason }, 'worker not replaced');
+    if (this.#isReloadWanted) this.#reload();
   }
 
   #obey(signal: string): void {

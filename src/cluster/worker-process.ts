@@ -25,6 +25,8 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
   #state: 'starting' | 'ready' | 'leaving' | 'gone' = 'starting';
   #wasReady = false;
   #reason: string | undefined;
+  /** What it was told when it was to leave. */
+  #farewell: typeof STOP | typeof RETIRE | undefined;
   #lastBeatAt = 0;
   #rssBytes = 0;
   /** What is done when it does not do in time what is expected of it. */
@@ -42,13 +44,13 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
       else if (isCannotStart(message)) this.#reason = message.cannotStart;
       else if (isHeartbeat(message)) this.#rssBytes = message.heartbeat.rssBytes;
     });
-    this.#worker.on('exit', (code, signal) => {
-      clearTimeout(this.#timer);
-      this.#state = 'gone';
-      this.emit('exit', { code, signal, wasReady: this.#wasReady, reason: this.#reason });
+    this.#worker.on('exit', (code, signal) => this.#onExit(code, signal));
+    this.#worker.on('error', (error) => {
+      // Sending to a worker that is just dying fails, and its exit tells the same. One that was never born has no exit.
+      if (this.#worker.process.pid !== undefined) return;
+      this.#reason = `no process could be started: ${error.message}`;
+      this.#onExit(null, null);
     });
-    // Sending to a worker that is just dying fails; its exit tells the same.
-    this.#worker.on('error', (error) => this.#log.debug({ err: error }, 'worker channel'));
   }
 
   get id(): number {
@@ -57,6 +59,10 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
 
   get isReady(): boolean {
     return this.#state === 'ready';
+  }
+
+  get ageMs(): number {
+    return performance.now() - this.startedAt;
   }
 
   get rssBytes(): number {
@@ -93,7 +99,19 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
     this.kill();
   }
 
+  #onExit(code: number | null, signal: string | null): void {
+    if (this.#state === 'gone') return;
+    clearTimeout(this.#timer);
+    this.#state = 'gone';
+    this.emit('exit', { code, signal, wasReady: this.#wasReady, reason: this.#reason });
+  }
+
   #onReady(): void {
+    if (this.#farewell !== undefined) {
+      // It was told while it could not listen yet.
+      this.#wasReady = true;
+      this.#worker.send(this.#farewell);
+    }
     if (this.#state !== 'starting') return;
     clearTimeout(this.#timer);
     this.#state = 'ready';
@@ -104,6 +122,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
 
   #leave(message: typeof STOP | typeof RETIRE, patienceMs: number): void {
     clearTimeout(this.#timer);
+    this.#farewell = message;
     // One that does not serve yet listens to nothing yet, and has nothing to drain.
     if (this.#state === 'starting') this.#worker.process.kill('SIGTERM');
     else if (this.#worker.isConnected()) this.#worker.send(message);

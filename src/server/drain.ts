@@ -10,9 +10,9 @@ const NAMED_MAX = 20;
 /** What was known when the drain began, for its report. */
 export type Beginning = {
   readonly signal: string;
-  readonly delayMs: number;
   readonly connections: number;
   readonly inFlight: number;
+  readonly answeredBefore: number;
 };
 
 /**
@@ -27,14 +27,13 @@ export async function drain(
   beginning: Beginning,
 ): Promise<boolean> {
   const { lifecycle, requests, log } = app;
-  const { signal, delayMs, inFlight } = beginning;
-  const answeredBefore = requests.answered;
-  const settleAt = performance.now();
+  const { signal, inFlight, answeredBefore } = beginning;
+  const delayMs = patience.elapsedMs;
 
   const idleClosed = await connections.settle(patience);
   const cut = [...requests.open.values()];
   connections.destroy();
-  const closeAt = performance.now();
+  const settledMs = patience.elapsedMs;
   const closing = app.close().then(
     () => true,
     (failure: unknown) => {
@@ -44,12 +43,16 @@ export async function drain(
   );
   const isReleased = await Promise.race([closing, sleep(CLOSE_MS, false, { ref: false })]);
   lifecycle.advance('closed');
-  const endAt = performance.now();
+  const endMs = patience.elapsedMs;
 
   const report = {
     signal,
-    ms: Math.round(delayMs + endAt - settleAt),
-    stepsMs: { delay: delayMs, settle: Math.round(closeAt - settleAt), close: Math.round(endAt - closeAt) },
+    ms: Math.round(endMs),
+    stepsMs: {
+      delay: Math.round(delayMs),
+      settle: Math.round(settledMs - delayMs),
+      close: Math.round(endMs - settledMs),
+    },
     connections: beginning.connections,
     idleClosed,
     inFlight,
@@ -61,7 +64,7 @@ export async function drain(
       requestId: request.id,
       method: request.method,
       route: request.routeOptions.url,
-      ms: Math.round(endAt - startedAt),
+      ms: Math.round(performance.now() - startedAt),
     }));
     log.error({ ...report, cutRequests }, 'drained; the requests still open at the deadline were cut');
   } else if (!isReleased) {

@@ -16,6 +16,9 @@ const LAST_RESORT_MS = 250;
 const FAILED_IDLE_MS = 1000;
 const FAILED_TIMEOUT_MS = 2000;
 
+/** How often the delay looks whether it is over. */
+const DELAY_STEP_MS = 50;
+
 /** So long a worker that got a signal goes on accepting: the supervisor may be telling it that all of them are to end. */
 const SHARED_DELAY_MS = 100;
 
@@ -35,19 +38,11 @@ export type End = {
  * a failure, or at once on a second signal.
  *
  * @param isSocketShared whether other processes accept from the same socket
- * @param started resolves when the start is over, with or without success: before that there is nothing to drain
  */
-export function arrangeEnd(
-  app: App,
-  connections: Connections,
-  config: Config,
-  isSocketShared: boolean,
-  started: Promise<void>,
-): End {
+export function arrangeEnd(app: App, connections: Connections, config: Config, isSocketShared: boolean): End {
   const { log } = app;
   let patience: Patience | undefined;
   let why = '';
-  let delayMs = 0;
   let isLastOwner = !isSocketShared;
   let hasFailed = false;
 
@@ -74,31 +69,35 @@ export function arrangeEnd(
       onTimeout: () => log.fatal('the drain hangs: exiting'),
     },
     async () => {
-      await started;
+      const limits = patience ?? new Patience(0, 0, 0);
       app.lifecycle.advance('draining');
-      const atStart = { connections: connections.count, inFlight: app.requests.open.size };
+      const { requests } = app;
+      const atStart = { connections: connections.count, inFlight: requests.open.size };
       log.info({ signal: why, ...atStart }, 'draining');
-      await sleep(delayMs);
+      const answeredBefore = requests.answered;
+      // In short steps, for the delay may be shortened.
+      while (limits.acceptingMs > 0) await sleep(Math.min(limits.acceptingMs, DELAY_STEP_MS));
       await connections.stopAccepting(isLastOwner);
-      const isComplete = await drain(app, connections, patience ?? new Patience(0, 0), {
-        signal: why,
-        delayMs,
-        ...atStart,
-      });
+      const isComplete = await drain(app, connections, limits, { signal: why, ...atStart, answeredBefore });
       await flushLog();
       process.exit(isComplete && !hasFailed ? 0 : 1);
     },
   );
 
-  const begin = (reason: string, waitMs: number, idleMs: number, timeoutMs: number) => {
+  const begin = (reason: string, delayMs: number, idleMs: number, timeoutMs: number) => {
     if (patience !== undefined) {
-      patience.shorten(idleMs, timeoutMs);
+      patience.shorten(delayMs, idleMs, timeoutMs);
       return;
     }
     why = reason;
-    delayMs = waitMs;
-    patience = new Patience(waitMs + idleMs, waitMs + timeoutMs);
-    grace.close();
+    patience = new Patience(delayMs, idleMs, timeoutMs);
+    if (app.lifecycle.state === 'starting' && !app.server.listening) {
+      // Nobody has been served, so there is nothing to wait for.
+      log.info({ signal: why }, 'told to end while starting');
+      flushLog().finally(() => process.exit(hasFailed ? 1 : 0));
+    } else {
+      grace.close();
+    }
   };
   const { drainDelayMs, drainIdleMs, drainTimeoutMs, reloadIdleMs } = config;
 

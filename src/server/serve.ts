@@ -42,11 +42,10 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   const connections = new Connections(app.server, function* () {
     for (const { request } of app.requests.open.values()) yield request.raw.socket;
   });
-  const started = Promise.withResolvers<void>();
-  const end = arrangeEnd(app, connections, config, isSocketShared, started.promise);
+  const end = arrangeEnd(app, connections, config, isSocketShared);
 
-  takeSignals();
   for (const signal of signals) process.on(signal, () => end.onSignal(signal));
+  takeSignals();
   process.on('SIGHUP', () => {
     if (isSocketShared) return;
     if (isTerminalGone()) end.onSignal('SIGHUP');
@@ -58,12 +57,11 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     end.onStop('parent lost');
   });
 
-  try {
-    await app.ready();
-    if (!end.isEnding()) await listen(app, config, isPortReused);
-  } finally {
-    started.resolve();
-  }
+  // Their default is to stop the process as from a terminal. They scale a service that has workers.
+  for (const signal of ['SIGTTIN', 'SIGTTOU']) process.on(signal, () => {});
+
+  await app.ready();
+  if (!end.isEnding()) await listen(app, config, isPortReused);
   if (!end.isEnding()) {
     app.lifecycle.advance('ready');
     log.info({ ...Object(app.server.address()), startedMs: Math.round(performance.now()) }, 'ready');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BusyClients } from '../support/clients.ts';
-import { Cluster, gone } from '../support/cluster.ts';
+import { Cluster, childrenOf, gone } from '../support/cluster.ts';
 import { ProjectCopy } from '../support/project-copy.ts';
 
 const CHANGED = 'src/app/operations/health.ts';
@@ -61,6 +61,37 @@ describe('a reload (SIGHUP)', () => {
     await service.logged('reload: done');
     service.child.kill('SIGTERM');
     expect(await service.ended()).toBe(0);
+  });
+});
+
+describe('after it', () => {
+  it('as many workers run as are wanted, where some were taken away meanwhile', async () => {
+    const service = new Cluster({ WORKERS: '3' });
+    await service.started(3);
+    service.child.kill('SIGHUP');
+    await service.logged('reload: starting');
+    for (let less = 1; less <= 2; less++) {
+      service.child.kill('SIGTTOU');
+      await service.logged('scaling', less);
+    }
+    await service.logged('reload: done');
+    await expect.poll(() => childrenOf(service.pid).length).toBe(1);
+  });
+
+  it('as many workers run as are wanted, where one was just about to be started again', async () => {
+    const copy = new ProjectCopy();
+    const service = new Cluster({ REQUEST_LOG: 'false' }, { root: copy.root });
+    await service.started(2);
+    const mend = copy.change(CHANGED, (text) => `${text}\nthrow new Error('broken');\n`);
+    for (const pid of service.workers) process.kill(pid, 'SIGKILL');
+    // By then the next start is seconds away.
+    await service.logged('worker exited: replacing it', 10);
+    mend();
+    service.child.kill('SIGHUP');
+    await service.logged('reload: done');
+    const waits = service.lines('worker exited: replacing it').map(({ waitMs }) => Number(waitMs));
+    await new Promise((resolve) => setTimeout(resolve, Math.max(...waits)));
+    expect(childrenOf(service.pid)).toHaveLength(2);
   });
 });
 

@@ -55,6 +55,15 @@ describe('the supervisor', () => {
     expect(await service.ended()).toBe(0);
   });
 
+  it('keeps to DRAIN_DELAY_MS and to the whole time after it when all get the signal', async () => {
+    const service = new Cluster({ DRAIN_DELAY_MS: '1500', DRAIN_TIMEOUT_MS: '3000', DRAIN_IDLE_MS: '100' });
+    const client = new RawConnection(await service.started(2)).send(get('/greet') + get('/slow?ms=3500'));
+    await client.until('Hello World !!!');
+    for (const pid of [...service.workers, service.pid]) process.kill(pid, 'SIGTERM');
+    expect(await client.closed()).toMatch(/slow, but whole$/);
+    expect(await service.ended()).toBe(0);
+  });
+
   it('exits with 1 when a worker had to cut a request', async () => {
     const service = new Cluster({ DRAIN_TIMEOUT_MS: '600', DRAIN_IDLE_MS: '100' });
     const client = new RawConnection(await service.started(2)).send(get('/greet') + get('/never'));

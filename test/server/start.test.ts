@@ -74,13 +74,21 @@ describe.each(ENTRIES)('%s', (entry) => {
     expect(await service.ended()).toBe(0);
   });
 
-  it('can be stopped before it is ready, and does not listen any more then', async () => {
-    const service = new Service(entry, { WORKERS: '2', START_TAKES_MS: '1500' });
+  it('can be stopped in the middle of a plugin that takes its time, and does not listen any more then', async () => {
+    const service = new Service(entry, { WORKERS: '2', START_TAKES_MS: '30000' });
     // Past the imports, and in the middle of the plugin.
     await sleep(1000);
     service.child.kill('SIGTERM');
     expect(await service.ended()).toBe(0);
     expect(service.output).not.toContain('listening');
+  });
+
+  it.each([60, 120, 180, 240, 300])('loses no signal that comes %i ms after its start', async (ms) => {
+    const service = new Service(entry, { WORKERS: '2' });
+    await sleep(ms);
+    service.child.kill('SIGTERM');
+    // Before it could listen to any, the signal ends it by itself.
+    expect([0, 'SIGTERM']).toContain(await service.ended());
   });
 
   it.skipIf(OLD_NODE === undefined)('says in one sentence that this Node is too old, and exits with 78', () => {

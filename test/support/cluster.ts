@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { expect } from 'vitest';
 import { Service, type ServiceOptions } from './processes.ts';
 
@@ -23,6 +24,16 @@ export class Cluster extends Service {
   async logged(msg: string, count = 1): Promise<void> {
     await this.until(() => this.lines(msg).length >= count);
   }
+}
+
+/** The pids of the processes that this one has started and that run. */
+export function childrenOf(pid: number): number[] {
+  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
+  const pairs = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  return pairs.filter(([, parent]) => parent === pid).map(([child]) => Number(child));
 }
 
 export function isRunning(pid: number): boolean {
