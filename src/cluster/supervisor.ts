@@ -148,7 +148,11 @@ export class Supervisor {
 
   #scale(change: 1 | -1): void {
     const workers = this.#places.length + change;
-    if (this.#isStopping || workers < 1 || workers > WORKERS_MAX) return;
+    if (this.#isStopping) return;
+    if (workers < 1 || workers > WORKERS_MAX) {
+      this.#log.warn({ workers: this.#places.length }, 'scaling no further');
+      return;
+    }
     this.#log.info({ workers }, 'scaling');
     if (change === 1) this.#addPlace();
     else for (const worker of this.#places.pop()?.abandon() ?? []) worker.retire();

@@ -51,7 +51,7 @@ export const settings = {
       enum: ['shared', 'round-robin', 'reuse-port'],
       default: 'shared',
       description:
-        'How connections reach the workers: all accept from one socket; the supervisor accepts and hands over; or each has a socket of its own. docs/decisions/0006-dispatch.md compares them.',
+        'How connections reach the workers: all accept from one socket; the supervisor accepts and hands over; or each has a socket of its own. [Compared](docs/decisions/0006-dispatch.md).',
     },
     logLevel: {
       enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],

@@ -48,7 +48,7 @@ export function timingProblems(config: Config): string[] {
   // Of a value that is wrong by itself, and undefined here, nothing more is said.
   return config.drainIdleMs >= config.drainTimeoutMs
     ? [
-        `DRAIN_IDLE_MS (${config.drainIdleMs}) must be less than DRAIN_TIMEOUT_MS (${config.drainTimeoutMs}): idle connections are closed before the deadline cuts everything`,
+        `DRAIN_IDLE_MS (${config.drainIdleMs}) must be less than DRAIN_TIMEOUT_MS (${config.drainTimeoutMs}): idle connections are closed before the deadline cuts everything; lower or raise both`,
       ]
     : [];
 }
