@@ -57,9 +57,6 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     end.onStop('parent lost');
   });
 
-  // Their default is to stop the process as from a terminal. They scale a service that has workers.
-  for (const signal of ['SIGTTIN', 'SIGTTOU']) process.on(signal, () => {});
-
   await app.ready();
   if (!end.isEnding()) await listen(app, config, isPortReused);
   if (!end.isEnding()) {
