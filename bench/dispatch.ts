@@ -90,6 +90,20 @@ async function hangsInKills(mode: Mode): Promise<[hung: number, reset: number]> 
   return [hung, clients.failures.length - hung];
 }
 
+/** Of 32 clients that connect anew for each request, how many requests waited for a second, while one worker stood still for two. */
+async function waitedForStandstill(mode: Mode): Promise<number> {
+  const service = await start(mode);
+  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 32, keepAlive: false, timeoutMs: 1000 });
+  await clients.asked(500);
+  const [, victim = 0] = processTree(service.pid);
+  process.kill(victim, 'SIGSTOP');
+  await sleep(2000);
+  process.kill(victim, 'SIGCONT');
+  await clients.stop();
+  await service.stop();
+  return clients.failures.length;
+}
+
 const measured = Object.fromEntries(MODES.map((mode) => [mode, [] as number[]])) as Record<Mode, number[]>;
 for (let round = 0; round < ROUNDS; round++) {
   for (const mode of MODES) {
@@ -104,6 +118,7 @@ const rows: (string | number)[][] = [
     'short connections: least–most worker',
     '3 reloads, 500 clients: lost of asked',
     'kill -9 twice a second: hung, reset',
+    'a worker stands still for 2 s, 32 clients: waited over 1 s',
   ],
 ];
 for (const mode of MODES) {
@@ -112,6 +127,7 @@ for (const mode of MODES) {
   const short = await balance(mode, false);
   const [asked, lost] = await lostInReloads(mode, 3);
   const [hung, reset] = await hangsInKills(mode);
+  const waited = await waitedForStandstill(mode);
   rows.push([
     `\`${mode}\``,
     `${Math.round(median(cpu))} (${Math.round(Math.min(...cpu))}–${Math.round(Math.max(...cpu))})`,
@@ -119,6 +135,7 @@ for (const mode of MODES) {
     `${short[0]}–${short[1]} %`,
     `${lost} of ${asked}`,
     `${hung}, ${reset}`,
+    waited,
   ]);
 }
 console.log(`Node ${process.versions.node}, ${availableParallelism()} cores, ${WORKERS} workers\n`);

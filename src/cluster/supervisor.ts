@@ -1,15 +1,17 @@
-import cluster from 'node:cluster';
-import { fileURLToPath } from 'node:url';
+import { lookup } from 'node:dns/promises';
 import type { Logger } from 'pino';
 import { createLogger } from '../app/log.ts';
 import type { Config } from '../config/settings.ts';
 import { workerCount } from '../config/worker-count.ts';
 import { EXIT_CONFIG, takeSignals } from '../entry.js';
 import { firstAndSecond } from '../server/first-and-second.ts';
+import { cannotListen } from '../server/listen.ts';
 import { flushLog, logDestination } from '../server/log-destination.ts';
 import { HEARTBEAT_MS, type ReloadReport } from '../server/messages.ts';
 import { isTerminalGone } from '../server/terminal.ts';
+import { forkWorker } from './fork.ts';
 import { Place } from './place.ts';
+import { SharedSocket } from './shared-socket.ts';
 import { type Exit, WorkerProcess } from './worker-process.ts';
 
 /** When so many starts of each worker have failed and none has succeeded, it is better to say so than to go on. */
@@ -36,9 +38,12 @@ const WORKERS_MAX = 1024;
 export class Supervisor {
   readonly #config: Config;
   readonly #log: Logger;
+  readonly #port: number;
+  readonly #socket: SharedSocket | undefined;
   readonly #places: Place[] = [];
   /** All that run, those that are leaving too. */
   readonly #workers = new Set<WorkerProcess>();
+  #forked = 0;
   #wasEverReady = false;
   #failedStarts = 0;
   #isStopping = false;
@@ -48,23 +53,22 @@ export class Supervisor {
   #isReloadWanted = false;
   #lastReload: ReloadReport | undefined;
 
+  /** @throws {Error} that says what to do when the service cannot listen where it is to */
   static async run(config: Config): Promise<void> {
-    new Supervisor(config, createLogger(config, 'supervisor', await logDestination())).#start();
+    const log = createLogger(config, 'supervisor', await logDestination());
+    new Supervisor(config, log, await bind(config)).#start();
   }
 
-  private constructor(config: Config, log: Logger) {
+  private constructor(config: Config, log: Logger, socket: SharedSocket | undefined) {
     this.#config = config;
     this.#log = log;
+    this.#port = socket?.port ?? config.port;
+    if (config.dispatch === 'shared') this.#socket = socket;
+    else socket?.close();
   }
 
   #start(): void {
     const workers = workerCount(this.#config);
-    cluster.schedulingPolicy = this.#config.dispatch === 'round-robin' ? cluster.SCHED_RR : cluster.SCHED_NONE;
-    cluster.setupPrimary({
-      exec: fileURLToPath(new URL('worker.js', import.meta.url)),
-      args: [],
-      execArgv: process.execArgv.map((argument) => shared(argument, workers)),
-    });
     const onSignal = firstAndSecond<[signal: string]>(
       (signal) => this.#obey(signal),
       (signal) => this.#insist(signal),
@@ -88,7 +92,9 @@ export class Supervisor {
   }
 
   #fork(): WorkerProcess {
-    const worker = new WorkerProcess(this.#config, this.#log);
+    const id = ++this.#forked;
+    const child = forkWorker(id, this.#config, this.#port, this.#socket);
+    const worker = new WorkerProcess(id, child, this.#config, this.#log);
     this.#workers.add(worker);
     worker.on('ready', () => {
       this.#wasEverReady = true;
@@ -100,6 +106,8 @@ export class Supervisor {
 
   #onExit(worker: WorkerProcess, { code, signal, wasReady, reason }: Exit): void {
     this.#workers.delete(worker);
+    // Nobody accepts, nor soon will: better refused than kept waiting.
+    if (!wasReady && this.#workers.size === 0) this.#socket?.close();
     if (this.#isStopping) {
       if (signal === 'SIGKILL' || (wasReady && code !== 0)) this.#exitCode ||= 1;
       this.#endWhenEmpty();
@@ -208,6 +216,8 @@ export class Supervisor {
     this.#exitCode = exitCode;
     this.#isStopping = true;
     for (const place of this.#places) place.abandon();
+    // The workers are to be its last owners: they empty its queue.
+    this.#socket?.close();
     for (const worker of this.#workers) worker.stop();
     this.#endWhenEmpty();
   }
@@ -223,10 +233,13 @@ export class Supervisor {
   }
 }
 
-/** What is for all workers together, for one: `--max-old-space-size-percentage=60` is 30 for each of two. */
-function shared(argument: string, workers: number): string {
-  return argument.replace(
-    /^(--max-old-space-size-percentage=)([\d.]+)$/,
-    (_whole, option: string, percentage: string) => option + Number(percentage) / workers,
-  );
+/** Binds the socket that the workers are to share; for other ways of dispatch it shows whether the port is free, and which. */
+async function bind({ host, port }: Config): Promise<SharedSocket | undefined> {
+  if (!SharedSocket.isPossible) return undefined;
+  try {
+    const { address } = await lookup(host);
+    return new SharedSocket(address, port);
+  } catch (error) {
+    throw cannotListen(error, { host, port });
+  }
 }

@@ -1,9 +1,9 @@
-import cluster, { type Worker } from 'node:cluster';
+import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import type { Config } from '../config/settings.ts';
 import { retirePatienceMs, supervisorPatienceMs } from '../config/timing.ts';
-import { isCannotStart, isHeartbeat, READY, RETIRE, type ReloadReport, STOP } from '../server/messages.ts';
+import { isHeartbeat, READY, RETIRE, type ReloadReport, STOP } from '../server/messages.ts';
 
 /** A loop that has stood still for so long does not come back in time for anybody who waits. */
 const STANDSTILL_MS = 10_000;
@@ -12,14 +12,15 @@ export type Exit = {
   readonly code: number | null;
   readonly signal: string | null;
   readonly wasReady: boolean;
-  /** What it said of it. */
+  /** What else is known of it. */
   readonly reason: string | undefined;
 };
 
 /** One worker, from its fork to its exit. */
 export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
   readonly startedAt = performance.now();
-  readonly #worker: Worker;
+  readonly id: number;
+  readonly #process: ChildProcess;
   readonly #config: Config;
   readonly #log: Logger;
   #state: 'starting' | 'ready' | 'leaving' | 'gone' = 'starting';
@@ -32,29 +33,25 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
   /** What is done when it does not do in time what is expected of it. */
   #timer: NodeJS.Timeout;
 
-  constructor(config: Config, log: Logger) {
+  constructor(id: number, child: ChildProcess, config: Config, log: Logger) {
     super();
+    this.id = id;
     this.#config = config;
-    this.#worker = cluster.fork();
-    this.#log = log.child({ workerId: this.#worker.id });
+    this.#process = child;
+    this.#log = log.child({ workerId: id });
     this.#timer = this.#killAfter(config.startTimeoutMs, 'worker not ready in time: killing it');
-    this.#worker.on('message', (message: unknown) => {
+    this.#process.on('message', (message: unknown) => {
       this.#lastBeatAt = performance.now();
       if (message === READY) this.#onReady();
-      else if (isCannotStart(message)) this.#reason = message.cannotStart;
       else if (isHeartbeat(message)) this.#rssBytes = message.heartbeat.rssBytes;
     });
-    this.#worker.on('exit', (code, signal) => this.#onExit(code, signal));
-    this.#worker.on('error', (error) => {
+    this.#process.on('exit', (code, signal) => this.#onExit(code, signal));
+    this.#process.on('error', (error) => {
       // Sending to a worker that is just dying fails, and its exit tells the same. One that was never born has no exit.
-      if (this.#worker.process.pid !== undefined) return;
+      if (this.#process.pid !== undefined) return;
       this.#reason = `no process could be started: ${error.message}`;
       this.#onExit(null, null);
     });
-  }
-
-  get id(): number {
-    return this.#worker.id;
   }
 
   get isReady(): boolean {
@@ -80,11 +77,11 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
   }
 
   kill(): void {
-    this.#worker.process.kill('SIGKILL');
+    this.#process.kill('SIGKILL');
   }
 
   tell(report: ReloadReport): void {
-    if (this.#worker.isConnected()) this.#worker.send(report);
+    if (this.#process.connected) this.#process.send(report);
   }
 
   /** The supervisor itself stood still: how long ago the last heartbeat came says nothing of the worker. */
@@ -110,13 +107,13 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
     if (this.#farewell !== undefined) {
       // It was told while it could not listen yet.
       this.#wasReady = true;
-      this.#worker.send(this.#farewell);
+      this.#process.send(this.#farewell);
     }
     if (this.#state !== 'starting') return;
     clearTimeout(this.#timer);
     this.#state = 'ready';
     this.#wasReady = true;
-    this.#log.info({ workerPid: this.#worker.process.pid }, 'worker ready');
+    this.#log.info({ workerPid: this.#process.pid }, 'worker ready');
     this.emit('ready');
   }
 
@@ -124,8 +121,8 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
     clearTimeout(this.#timer);
     this.#farewell = message;
     // One that does not serve yet listens to nothing yet, and has nothing to drain.
-    if (this.#state === 'starting') this.#worker.process.kill('SIGTERM');
-    else if (this.#worker.isConnected()) this.#worker.send(message);
+    if (this.#state === 'starting') this.#process.kill('SIGTERM');
+    else if (this.#process.connected) this.#process.send(message);
     this.#state = 'leaving';
     this.#timer = this.#killAfter(patienceMs, 'worker did not leave in time: killing it');
   }

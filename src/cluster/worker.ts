@@ -1,8 +1,7 @@
 import cluster from 'node:cluster';
-import { promisify } from 'node:util';
 import type { LastReload } from '../app/operations/health.ts';
 import { readConfig } from '../config/read-config.ts';
-import { type CannotStart, HEARTBEAT_MS, type Heartbeat, isReloadReport, RETIRE, STOP } from '../server/messages.ts';
+import { HEARTBEAT_MS, type Heartbeat, isReloadReport, RETIRE, SHARED_SOCKET_FD, STOP } from '../server/messages.ts';
 
 /** A process that serves under the supervisor. */
 export async function main(): Promise<void> {
@@ -15,16 +14,14 @@ export async function main(): Promise<void> {
   const end = await serve(config, {
     signals: ['SIGTERM'],
     isSocketShared: config.dispatch !== 'reuse-port',
-    isPortReused: config.dispatch === 'reuse-port',
-    worker: String(cluster.worker?.id),
+    listenAt: {
+      isPortReused: config.dispatch === 'reuse-port',
+      // Under node:cluster, asking for the port gets the socket.
+      ...(config.dispatch === 'shared' && !cluster.isWorker && { fd: SHARED_SOCKET_FD }),
+    },
+    parent: cluster.worker ?? process,
+    worker: process.argv[2] ?? '',
     lastReload: () => lastReload,
-  }).catch(async (error) => {
-    if (error.code !== 'CANNOT_LISTEN') throw error;
-    // The supervisor says it once, and not each of its workers several times.
-    await promisify<CannotStart, void>((message, done) => process.send?.(message, done))({
-      cannotStart: error.message,
-    });
-    process.exit(1);
   });
   process.on('message', (message) => {
     if (message === STOP) end.onStop('SIGTERM');

@@ -13,27 +13,40 @@ const ADVICE: Record<string, string> = {
   EAI_AGAIN: 'this name cannot be looked up now: set HOST to an address of this machine',
 };
 
+/** Where to listen, and on whose socket. */
+export type ListenAt = Pick<Config, 'host' | 'port'> & {
+  /** Whether other processes may listen on the same port, each with a socket of its own. */
+  readonly isPortReused?: boolean;
+  /** The descriptor of a socket that is bound already. */
+  readonly fd?: number;
+};
+
 /**
  * Loads the app and listens.
  *
- * @param isPortReused whether other processes may listen on the same port, each with a socket of its own
  * @throws {Error} that says what to do, where that is known
  */
-export async function listen(
-  app: App,
-  { host, port }: Pick<Config, 'host' | 'port'>,
-  isPortReused = false,
-): Promise<void> {
+export async function listen(app: App, { host, port, isPortReused = false, fd }: ListenAt): Promise<void> {
   try {
     // Fastify binds every address of "localhost" with a server each; connections are followed on one.
     const { address } = await lookup(host);
     // Passed on to net.Server#listen, which knows more options than Fastify declares.
-    const options: FastifyListenOptions & ListenOptions = { host: address, port, reusePort: isPortReused };
+    const options: FastifyListenOptions & ListenOptions & { fd?: number | undefined } = {
+      host: address,
+      port,
+      reusePort: isPortReused,
+      fd,
+    };
     await app.listen(options);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    const advice = ADVICE[code];
-    if (advice === undefined) throw error;
-    throw Object.assign(new Error(`Cannot listen on ${host}:${port} (${code}): ${advice}.`), { code: 'CANNOT_LISTEN' });
+    throw cannotListen(error, { host, port });
   }
+}
+
+/** The error with advice, where there is some. */
+export function cannotListen(error: unknown, { host, port }: Pick<Config, 'host' | 'port'>): unknown {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const advice = ADVICE[code];
+  if (advice === undefined) return error;
+  return Object.assign(new Error(`Cannot listen on ${host}:${port} (${code}): ${advice}.`), { code: 'CANNOT_LISTEN' });
 }

@@ -7,5 +7,9 @@ export async function main(): Promise<void> {
   const config = await obeyCommandLine();
   if (config === undefined) return;
   // PM2 numbers its instances, and runs them as workers of node:cluster.
-  await serve(config, { worker: process.env.NODE_APP_INSTANCE ?? 'single', isSocketShared: cluster.isWorker });
+  await serve(config, {
+    worker: process.env.NODE_APP_INSTANCE ?? 'single',
+    isSocketShared: cluster.isWorker,
+    parent: cluster.worker,
+  });
 }

@@ -3,18 +3,14 @@ import type { LastReload } from '../app/operations/health.ts';
 /** A process tells its parent that it serves; PM2's `wait_ready` waits for the same word. */
 export const READY = 'ready';
 
+/** The descriptor at which a worker finds the socket that it shares with the others: the first after the standard ones. */
+export const SHARED_SOCKET_FD = 3;
+
 /** The supervisor tells a worker to drain because the whole service ends. SIGTERM ends just the one worker. */
 export const STOP = 'stop';
 
 /** The supervisor tells a worker that another one has taken its place: it is to drain, and may take its time. */
 export const RETIRE = 'retire';
-
-/** A worker tells its supervisor why it cannot start, where that is something to be told to the operator. */
-export type CannotStart = { readonly cannotStart: string };
-
-export function isCannotStart(message: unknown): message is CannotStart {
-  return typeof message === 'object' && message !== null && 'cannotStart' in message;
-}
 
 /** A worker tells its supervisor every second that its loop turns. */
 export type Heartbeat = { readonly heartbeat: { readonly rssBytes: number } };

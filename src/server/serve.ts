@@ -6,7 +6,7 @@ import type { Config } from '../config/settings.ts';
 import { takeSignals } from '../entry.js';
 import { Connections } from './connections.ts';
 import { arrangeEnd, type End } from './end.ts';
-import { listen } from './listen.ts';
+import { type ListenAt, listen } from './listen.ts';
 import { logDestination } from './log-destination.ts';
 import { READY } from './messages.ts';
 import { isTerminalGone } from './terminal.ts';
@@ -16,8 +16,10 @@ export type ServeOptions = {
   readonly signals?: readonly NodeJS.Signals[];
   /** Whether other processes accept from the same socket, and go on when this one ends. */
   readonly isSocketShared?: boolean;
-  /** Whether other processes listen on the same port, each with a socket of its own. */
-  readonly isPortReused?: boolean;
+  /** Where to listen, if not as the configuration says. */
+  readonly listenAt?: Partial<ListenAt>;
+  /** What tells by `disconnect` that the parent is gone. */
+  readonly parent?: NodeJS.EventEmitter | undefined;
   /** Which of several processes this is, for the log and `/health`. */
   readonly worker?: string;
   /** How the last reload went, for `/health`. */
@@ -31,12 +33,7 @@ export type ServeOptions = {
  * @throws when it cannot start or listen; the process is then to end
  */
 export async function serve(config: Config, options: ServeOptions = {}): Promise<End> {
-  const {
-    signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'],
-    isSocketShared = false,
-    isPortReused = false,
-    worker = 'single',
-  } = options;
+  const { signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'], isSocketShared = false, worker = 'single' } = options;
   const log = createLogger(config, worker, await logDestination());
   const app = buildApp(config, { log, worker, ...(options.lastReload && { lastReload: options.lastReload }) });
   const connections = new Connections(app.server, function* () {
@@ -51,14 +48,14 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     if (isTerminalGone()) end.onSignal('SIGHUP');
     else log.info('SIGHUP: nothing to reload in a single process');
   });
-  cluster.worker?.on('disconnect', () => {
-    // The parent is gone, however it went. Else node:cluster exits right after this, whatever is in flight.
+  options.parent?.on('disconnect', () => {
+    // Else node:cluster exits right after this, whatever is in flight.
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
     end.onStop('parent lost');
   });
 
   await app.ready();
-  if (!end.isEnding()) await listen(app, config, isPortReused);
+  if (!end.isEnding()) await listen(app, { ...config, ...options.listenAt });
   if (!end.isEnding()) {
     app.lifecycle.advance('ready');
     log.info({ ...Object(app.server.address()), startedMs: Math.round(performance.now()) }, 'ready');

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { BusyClients } from '../support/clients.ts';
 import { Cluster, gone, isRunning } from '../support/cluster.ts';
+import { ProjectCopy } from '../support/project-copy.ts';
 import { RawConnection } from '../support/raw.ts';
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
@@ -111,6 +112,29 @@ describe('the supervisor', () => {
     expect([...keepers.failures, ...openers.failures]).toEqual([]);
     expect(service.lines('drained')).toHaveLength(10);
     expect(keepers.answered + openers.answered).toBeGreaterThan(2000);
+  });
+
+  it('keeps clients waiting, instead of refusing them, when all workers die at once', async () => {
+    const service = new Cluster();
+    const url = await service.started(2);
+    const { workers } = service;
+    for (const pid of workers) process.kill(pid, 'SIGKILL');
+    await Promise.all(workers.map(gone));
+    const answer = fetch(`${url}/greet`);
+    expect(service.workers).toHaveLength(2);
+    expect((await answer).status).toBe(200);
+  });
+
+  it('refuses clients while no worker can be started, and serves again as soon as one can', async () => {
+    const copy = new ProjectCopy();
+    const service = new Cluster({}, { root: copy.root });
+    const url = await service.started(2);
+    const mend = copy.change('src/app/app.ts', (text) => `${text}\nthrow new Error('broken');\n`);
+    for (const pid of service.workers) process.kill(pid, 'SIGKILL');
+    await expect.poll(() => fetch(url).catch(({ cause }) => cause.code)).toBe('ECONNREFUSED');
+    mend();
+    await service.started(3);
+    expect((await fetch(`${url}/greet`)).status).toBe(200);
   });
 
   it('leaves no worker behind when it is killed itself', async () => {
