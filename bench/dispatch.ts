@@ -1,10 +1,11 @@
 // Compares the ways in which connections can reach the workers: `npm run bench:dispatch`. Prints a Markdown table.
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BusyClients } from '../test/support/clients.ts';
+import { BusyClients, type Kind } from '../test/support/clients.ts';
 import { Launched } from './launched.ts';
 import { cpuMs, processTree } from './process-tree.ts';
-import { markdownTable, median } from './statistics.ts';
+import { markdownTable } from './report.ts';
+import { median } from './statistics.ts';
 
 const MODES = ['shared', 'round-robin', 'reuse-port'] as const;
 type Mode = (typeof MODES)[number];
@@ -27,9 +28,9 @@ async function start(mode: Mode, workers = WORKERS): Promise<Launched> {
 }
 
 /** CPU microseconds of the whole service for a request, which comes on a connection of its own or not. */
-async function cpuPerRequest(mode: Mode, keepAlive: boolean): Promise<number> {
+async function cpuPerRequest(mode: Mode, kind: Kind): Promise<number> {
   const service = await start(mode);
-  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 16, keepAlive });
+  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 16, kind });
   await clients.asked(1000);
   const tree = processTree(service.pid);
   const before = cpuMs(tree);
@@ -42,13 +43,13 @@ async function cpuPerRequest(mode: Mode, keepAlive: boolean): Promise<number> {
 }
 
 /** The least and the most CPU that any worker used, in percent of an equal share: who worked how much. */
-async function balance(mode: Mode, keepAlive: boolean): Promise<[least: number, most: number]> {
+async function balance(mode: Mode, kind: Kind): Promise<[least: number, most: number]> {
   const service = await start(mode);
   const clients = new BusyClients({
     url: service.url,
     path: '/hello',
-    clients: keepAlive ? LONG_CONNECTIONS : 16,
-    keepAlive,
+    clients: kind === 'keep-alive' ? LONG_CONNECTIONS : 16,
+    kind,
   });
   await clients.asked(500);
   const [, ...workers] = processTree(service.pid);
@@ -64,7 +65,7 @@ async function balance(mode: Mode, keepAlive: boolean): Promise<[least: number, 
 /** Requests asked and lost in reloads under 500 clients that connect anew for each. */
 async function lostInReloads(mode: Mode, reloads: number): Promise<[asked: number, lost: number]> {
   const service = await start(mode, 2);
-  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 500, keepAlive: false });
+  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 500, kind: 'new connection each' });
   for (let reload = 0; reload < reloads; reload++) {
     service.signal('SIGHUP');
     await sleep(5000);
@@ -77,7 +78,13 @@ async function lostInReloads(mode: Mode, reloads: number): Promise<[asked: numbe
 /** Clients that hung, and requests that were reset, while a worker was killed twice a second. */
 async function hangsInKills(mode: Mode): Promise<[hung: number, reset: number]> {
   const service = await start(mode);
-  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 32, keepAlive: false, timeoutMs: 3000 });
+  const clients = new BusyClients({
+    url: service.url,
+    path: '/hello',
+    clients: 32,
+    kind: 'new connection each',
+    timeoutMs: 3000,
+  });
   for (const until = performance.now() + KILLING_MS; performance.now() < until; await sleep(500)) {
     const [, ...workers] = processTree(service.pid);
     const victim = workers[Math.floor(Math.random() * workers.length)];
@@ -86,14 +93,19 @@ async function hangsInKills(mode: Mode): Promise<[hung: number, reset: number]> 
   await sleep(4000);
   await clients.stop();
   await service.stop();
-  const hung = clients.failures.filter((failure) => failure.includes('hangs')).length;
-  return [hung, clients.failures.length - hung];
+  return [clients.lost['timed out'], clients.lost.reset];
 }
 
 /** Of 32 clients that connect anew for each request, how many requests waited for a second, while one worker stood still for two. */
 async function waitedForStandstill(mode: Mode): Promise<number> {
   const service = await start(mode);
-  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 32, keepAlive: false, timeoutMs: 1000 });
+  const clients = new BusyClients({
+    url: service.url,
+    path: '/hello',
+    clients: 32,
+    kind: 'new connection each',
+    timeoutMs: 1000,
+  });
   await clients.asked(500);
   const [, victim = 0] = processTree(service.pid);
   process.kill(victim, 'SIGSTOP');
@@ -107,7 +119,7 @@ async function waitedForStandstill(mode: Mode): Promise<number> {
 const measured = Object.fromEntries(MODES.map((mode) => [mode, [] as number[]])) as Record<Mode, number[]>;
 for (let round = 0; round < ROUNDS; round++) {
   for (const mode of MODES) {
-    measured[mode].push((await cpuPerRequest(mode, false)) - (await cpuPerRequest(mode, true)));
+    measured[mode].push((await cpuPerRequest(mode, 'new connection each')) - (await cpuPerRequest(mode, 'keep-alive')));
   }
 }
 const rows: (string | number)[][] = [
@@ -123,8 +135,8 @@ const rows: (string | number)[][] = [
 ];
 for (const mode of MODES) {
   const cpu = measured[mode];
-  const long = await balance(mode, true);
-  const short = await balance(mode, false);
+  const long = await balance(mode, 'keep-alive');
+  const short = await balance(mode, 'new connection each');
   const [asked, lost] = await lostInReloads(mode, 3);
   const [hung, reset] = await hangsInKills(mode);
   const waited = await waitedForStandstill(mode);

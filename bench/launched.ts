@@ -1,49 +1,49 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { freePort } from '../test/support/free-port.ts';
-
-export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+import { ROOT } from '../test/support/paths.ts';
 
 /** A program of the comparison that runs, and answers on `url`. */
 export class Launched {
   readonly url: string;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, port: number) {
+  private constructor(child: ChildProcess, url: string) {
     this.#child = child;
-    this.url = `http://127.0.0.1:${port}`;
+    this.url = url;
   }
 
-  /** Starts `args` with Node and waits until it answers on the port that it is given in PORT. */
-  static async start(args: string[], environment: NodeJS.ProcessEnv = {}): Promise<Launched> {
-    const port = await freePort();
+  /**
+   * Starts `args` with Node and waits until it answers on the port that it is given in PORT.
+   *
+   * @param folder to start it in, from the project's root
+   */
+  static async start(
+    args: string[],
+    environment: NodeJS.ProcessEnv = {},
+    { port, folder = '.' }: { port?: number; folder?: string } = {},
+  ): Promise<Launched> {
+    const at = port ?? (await freePort());
     const child = spawn(process.execPath, args, {
-      cwd: ROOT,
-      env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), REQUEST_LOG: 'false', ...environment },
+      cwd: `${ROOT}/${folder}`,
+      env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(at), REQUEST_LOG: 'false', ...environment },
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-    const launched = new Launched(child, port);
-    await launched.answers();
+    const launched = new Launched(child, `http://127.0.0.1:${at}`);
+    await answers(launched.url, () => child.exitCode === null);
     return launched;
+  }
+
+  /** Runs `args` with Node to its end. */
+  static async run(args: string[], folder: string): Promise<void> {
+    const child = spawn(process.execPath, args, { cwd: `${ROOT}/${folder}`, stdio: ['ignore', 'ignore', 'inherit'] });
+    const [code] = await once(child, 'exit');
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}`);
   }
 
   get pid(): number {
     return this.#child.pid ?? 0;
-  }
-
-  async answers(): Promise<void> {
-    for (const until = performance.now() + 20_000; performance.now() < until; await sleep(50)) {
-      if (this.#child.exitCode !== null) throw new Error(`it ended with ${this.#child.exitCode}`);
-      try {
-        const response = await fetch(`${this.url}/hello/John`, { headers: { connection: 'close' } });
-        if ((await response.text()) === 'Hello John!!!') return;
-      } catch {
-        // Not yet.
-      }
-    }
-    throw new Error(`nothing answers on ${this.url}`);
   }
 
   signal(signal: NodeJS.Signals): void {
@@ -56,4 +56,19 @@ export class Launched {
     this.#child.kill('SIGTERM');
     await ended;
   }
+}
+
+/** Waits until somebody greets there. */
+export async function answers(url: string, isRunning = () => true): Promise<void> {
+  for (const until = performance.now() + 20_000; performance.now() < until; await sleep(20)) {
+    if (!isRunning()) throw new Error('it ended before it answered');
+    for (const path of ['/hello/John', '/greet/John']) {
+      const text = await fetch(url + path, { headers: { connection: 'close' } }).then(
+        (response) => response.text(),
+        () => undefined,
+      );
+      if (text === 'Hello John!!!') return;
+    }
+  }
+  throw new Error(`nobody answers on ${url}`);
 }

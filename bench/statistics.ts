@@ -5,10 +5,3 @@ export function median(values: readonly number[]): number {
     ? (sorted[middle] ?? Number.NaN)
     : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
-
-/** A Markdown table; the first row is its head. */
-export function markdownTable(rows: readonly (readonly (string | number)[])[]): string {
-  const [head = [], ...body] = rows;
-  const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...body.map(line)].join('\n');
-}

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import packageJson from '../package.json' with { type: 'json' };
 import { settingsTable } from '../src/config/explain.ts';
-import { ROOT } from './support/processes.ts';
+import { ROOT } from './support/paths.ts';
 
 const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BusyClients } from '../support/clients.ts';
+import { BusyClients, ClientsOfEveryKind } from '../support/clients.ts';
 import { Cluster, childrenOf, gone } from '../support/cluster.ts';
 import { ProjectCopy } from '../support/project-copy.ts';
 
@@ -22,17 +22,16 @@ describe('a reload (SIGHUP)', () => {
     expect((await health(url)).lastReload).toMatchObject({ result: 'ok', ms: expect.any(Number) });
   });
 
-  it('loses no request of busy clients', async () => {
+  it('loses no request of clients of every kind', async () => {
     const service = new Cluster({ REQUEST_LOG: 'false' });
     const url = await service.started(2);
-    const keepers = new BusyClients({ url, clients: 16, keepAlive: true });
-    const openers = new BusyClients({ url, clients: 16, keepAlive: false });
+    const clients = new ClientsOfEveryKind({ url, clients: 8 });
     for (let reload = 1; reload <= 3; reload++) {
       service.child.kill('SIGHUP');
       await service.logged('reload: done', reload);
     }
-    await Promise.all([keepers.stop(), openers.stop()]);
-    expect([...keepers.failures, ...openers.failures]).toEqual([]);
+    await clients.stop();
+    expect(clients.failures).toEqual([]);
     expect(service.workers).toHaveLength(8);
   });
 
@@ -110,7 +109,7 @@ describe('a build that is broken', () => {
     const service = new Cluster({ START_TIMEOUT_MS: '6000', REQUEST_LOG: 'false' }, { root: copy.root });
     const url = await service.started(2);
     const before = service.workers;
-    const clients = new BusyClients({ url, clients: 8, keepAlive: true });
+    const clients = new BusyClients({ url, clients: 8, kind: 'keep-alive' });
     const mend = copy.change(CHANGED, damage);
     service.child.kill('SIGHUP');
     await service.logged('reload: stopped, the workers that are not replaced stay');

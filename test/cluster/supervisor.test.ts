@@ -101,8 +101,8 @@ describe('the supervisor', () => {
   it('loses no request in ten replacements under busy clients', async () => {
     const service = new Cluster({ REQUEST_LOG: 'false' });
     const url = await service.started(2);
-    const keepers = new BusyClients({ url, clients: 16, keepAlive: true });
-    const openers = new BusyClients({ url, clients: 16, keepAlive: false });
+    const keepers = new BusyClients({ url, clients: 16, kind: 'keep-alive' });
+    const openers = new BusyClients({ url, clients: 16, kind: 'new connection each' });
     for (let replacement = 0; replacement < 10; replacement++) {
       process.kill(service.workers.at(-2) ?? 0, 'SIGTERM');
       await service.started(replacement + 3);

@@ -98,7 +98,7 @@ describe('a drain', () => {
 
   it('closes no connection that clients are using', async () => {
     const service = new Service(ENTRY, { REQUEST_LOG: 'false' });
-    const clients = new BusyClients({ url: await service.ready(), clients: 32, keepAlive: true });
+    const clients = new BusyClients({ url: await service.ready(), clients: 32, kind: 'keep-alive' });
     await clients.asked(2000);
     service.child.kill('SIGTERM');
     expect(await service.ended()).toBe(0);

@@ -4,7 +4,8 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.ts';
-import { OLD_NODE, ROOT, Service } from '../support/processes.ts';
+import { ROOT } from '../support/paths.ts';
+import { OLD_NODE, Service } from '../support/processes.ts';
 
 const ENTRIES = ['src/server/main.js', 'src/cluster/main.js'];
 

@@ -3,8 +3,8 @@ import { buildApp } from '../../src/app/app.ts';
 import type { App } from '../../src/app/types.ts';
 import type { Config } from '../../src/config/settings.ts';
 import { extraRoutes } from './extra-routes.js';
+import type { LogLine } from './log.ts';
 import { keptLog } from './log.ts';
-import type { LogLine } from './processes.ts';
 
 /** The app as shipped, loaded, its log kept instead of printed. It is closed when its test ends. */
 export async function readyApp(

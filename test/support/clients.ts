@@ -1,78 +1,196 @@
-import { Agent, get } from 'node:http';
+import { Agent, type RequestOptions, request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
+
+/** How a client uses its connections. */
+export const KINDS = ['keep-alive', 'new connection each', 'thinking', 'posting', 'undici pool', 'pipelining'] as const;
+export type Kind = (typeof KINDS)[number];
+
+export const LOSSES = ['reset', 'refused', '5xx', 'timed out', 'truncated', 'wrong'] as const;
+export type Loss = (typeof LOSSES)[number];
 
 export type ClientOptions = {
   readonly url: string;
   readonly clients: number;
-  /** Keep connections, or open one for each request. */
-  readonly keepAlive: boolean;
-  /** After so long without an answer, a client hangs. */
+  readonly kind: Kind;
+  /** After so long without an answer, a request is lost. */
   readonly timeoutMs?: number;
   /** What greets: `/greet` of the tests' own routes, unless told otherwise. */
   readonly path?: string;
 };
 
+type Answer = { readonly status: number; readonly body: string };
+
+/** Asks once; rejects when there is no whole answer. */
+type Ask = (method: 'GET' | 'POST', path: string, body?: string) => Promise<Answer>;
+
+/** A client that thinks asks again after a time between nothing and this. */
+const THINKING_MS = 2000;
+
+/** A posted body is between nothing and this, so that most take several packets. */
+const BODY_MAX_CHARACTERS = 50_000;
+
+const PIPELINED = 4;
+
+/** Where nothing listens any more, thousands of failures a second would tell no more than a few. */
+const AFTER_FAILURE_MS = 20;
+
 /**
- * Clients that ask without pause, each waiting for its answer before it asks again. Node's agent does not retry, so a
- * connection that is closed under a request's feet shows up as a failure.
+ * Clients that ask again as soon as they are answered. None of them retries, so that a connection that is closed under a
+ * request's feet shows up as a loss; but for requests pipelined behind the one whose answer announced the closing, which the
+ * client knows to be unanswered (RFC 9112, 9.3.2).
  */
 export class BusyClients {
   answered = 0;
-  /** What was lost: resets, refusals, time-outs, wrong answers, and whether the connection had been used before. */
+  /** What was lost, in words, and whether the connection had been used before. */
   readonly failures: string[] = [];
-  readonly #agent: Agent;
-  readonly #url: string;
-  readonly #timeoutMs: number;
+  readonly lost: Record<Loss, number> = { reset: 0, refused: 0, '5xx': 0, 'timed out': 0, truncated: 0, wrong: 0 };
+  readonly #options: Required<ClientOptions>;
+  readonly #ask: Ask;
+  readonly #close: () => void;
+  readonly #stop = new AbortController();
   readonly #all: Promise<unknown>;
-  #isStopped = false;
 
-  constructor({ url, clients, keepAlive, timeoutMs = 10_000, path = '/greet' }: ClientOptions) {
-    this.#agent = new Agent({ keepAlive, maxSockets: clients });
-    this.#url = url + path;
-    this.#timeoutMs = timeoutMs;
-    this.#all = Promise.all(Array.from({ length: clients }, (_, client) => this.#ask(`client-${client}`)));
+  constructor(options: ClientOptions) {
+    this.#options = { timeoutMs: 10_000, path: '/greet', ...options };
+    const { ask, close } = /undici|pipelining/.test(options.kind) ? byUndici(this.#options) : byNode(this.#options);
+    this.#ask = ask;
+    this.#close = close;
+    const parallel = options.kind === 'pipelining' ? options.clients * PIPELINED : options.clients;
+    this.#all = Promise.all(Array.from({ length: parallel }, (_, client) => this.#goOn(`client-${client}`)));
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stop.abort();
     await this.#all;
-    this.#agent.destroy();
+    this.#close();
   }
 
   /** Waits until each of `more` further requests is answered or lost. */
   async asked(more: number): Promise<void> {
     const until = this.answered + this.failures.length + more;
-    while (this.answered + this.failures.length < until) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (this.answered + this.failures.length < until) await sleep(5);
   }
 
-  async #ask(name: string): Promise<void> {
-    while (!this.#isStopped) {
+  async #goOn(name: string): Promise<void> {
+    const isThinking = this.#options.kind === 'thinking';
+    while (!this.#stop.signal.aborted) {
+      // Not all in step.
+      if (isThinking) await this.#pause(Math.random() * THINKING_MS);
       try {
-        const text = await this.#fetch(`${this.#url}/${name}`);
-        if (text === `200 Hello ${name}!!!`) this.answered++;
-        else this.failures.push(text);
+        await (this.#options.kind === 'posting' ? this.#post() : this.#greet(name));
+        this.answered++;
       } catch (error) {
-        this.failures.push(String(error));
-        // Where nothing listens any more, thousands of failures a second would tell no more than a few.
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        const { loss, words } = diagnose(error);
+        this.lost[loss]++;
+        this.failures.push(`${loss}: ${words}`);
+        await this.#pause(AFTER_FAILURE_MS);
       }
     }
   }
 
-  #fetch(url: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const request = get(url, { agent: this.#agent, timeout: this.#timeoutMs }, (response) => {
-        let text = `${response.statusCode} `;
+  async #greet(name: string): Promise<void> {
+    const answer = await this.#ask('GET', `${this.#options.path}/${name}`);
+    if (answer.status !== 200 || answer.body !== `Hello ${name}!!!`) throw new UnexpectedAnswer(answer);
+  }
+
+  async #post(): Promise<void> {
+    const body = JSON.stringify({ text: 'x'.repeat(Math.random() * BODY_MAX_CHARACTERS) });
+    const answer = await this.#ask('POST', '/echo', body);
+    if (answer.status !== 200 || answer.body !== body) throw new UnexpectedAnswer(answer);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
+  }
+}
+
+/** As many of each kind. */
+export class ClientsOfEveryKind {
+  readonly byKind: ReadonlyMap<Kind, BusyClients>;
+
+  constructor(options: Omit<ClientOptions, 'kind'>) {
+    this.byKind = new Map(KINDS.map((kind) => [kind, new BusyClients({ ...options, kind })]));
+  }
+
+  get answered(): number {
+    return this.#all.reduce((sum, { answered }) => sum + answered, 0);
+  }
+
+  get failures(): string[] {
+    return [...this.byKind].flatMap(([kind, { failures }]) => failures.map((failure) => `${kind}: ${failure}`));
+  }
+
+  async asked(more: number): Promise<void> {
+    await Promise.all(this.#all.map((clients) => clients.asked(more)));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#all.map((clients) => clients.stop()));
+  }
+
+  get #all(): BusyClients[] {
+    return [...this.byKind.values()];
+  }
+}
+
+/** One connection a client, or one a request. Node's agent does not retry. */
+function byNode({ url, kind, clients, timeoutMs }: Required<ClientOptions>): { ask: Ask; close: () => void } {
+  const agent = new Agent({ keepAlive: kind !== 'new connection each', maxSockets: clients });
+  const ask: Ask = (method, path, body) =>
+    new Promise((resolve, reject) => {
+      const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+      const options: RequestOptions = { agent, method, headers, timeout: timeoutMs };
+      const asking = request(url + path, options, (response) => {
+        let text = '';
         response.setEncoding('utf8');
         response.on('data', (part) => {
           text += part;
         });
-        response.on('end', () => (response.complete ? resolve(text) : reject(new Error('truncated'))));
-        response.on('error', reject);
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+        response.on('error', () => reject(new Error('truncated')));
       });
-      request.on('timeout', () => request.destroy(new Error('hangs')));
-      request.on('error', ({ message }) =>
-        reject(`${message} on a ${request.reusedSocket ? 'kept' : 'new'} connection`),
-      );
+      asking.on('timeout', () => asking.destroy(new Error('timed out')));
+      asking.on('error', (error) => {
+        error.message += ` on a ${asking.reusedSocket ? 'kept' : 'new'} connection`;
+        reject(error);
+      });
+      asking.end(body);
     });
+  return { ask, close: () => agent.destroy() };
+}
+
+/** A pool of connections, used by all clients in turn; with several requests at a time on each where they are pipelined. */
+function byUndici({ url, kind, clients, timeoutMs }: Required<ClientOptions>): { ask: Ask; close: () => void } {
+  const pool = new Pool(url, {
+    connections: clients,
+    pipelining: kind === 'pipelining' ? PIPELINED : 1,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+  });
+  const ask: Ask = async (method, path) => {
+    const { statusCode, body } = await pool.request({ method, path });
+    return { status: statusCode, body: await body.text() };
+  };
+  return { ask, close: () => void pool.destroy() };
+}
+
+class UnexpectedAnswer extends Error {
+  readonly loss: Loss;
+
+  constructor({ status, body }: Answer) {
+    super(`${status} ${body.slice(0, 200)}`);
+    this.loss = status >= 500 ? '5xx' : 'wrong';
   }
+}
+
+function diagnose(error: unknown): { loss: Loss; words: string } {
+  const { message, code = '' } = error as NodeJS.ErrnoException;
+  const words = code === '' ? message : `${message} (${code})`;
+  if (error instanceof UnexpectedAnswer) return { loss: error.loss, words };
+  if (code === 'ECONNREFUSED') return { loss: 'refused', words };
+  if (message.startsWith('timed out') || code.endsWith('_TIMEOUT')) return { loss: 'timed out', words };
+  if (message.startsWith('truncated') || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')
+    return { loss: 'truncated', words };
+  return { loss: 'reset', words };
 }

@@ -17,6 +17,7 @@ export async function extraRoutes(app) {
 
   app.get('/greet', () => 'Hello World !!!');
   app.get('/greet/:name', (request) => `Hello ${/** @type {{ name: string }} */ (request.params).name}!!!`);
+  app.post('/echo', (request) => request.body);
   app.get(
     '/count',
     {

@@ -1,7 +1,8 @@
 import { Writable } from 'node:stream';
 import { createLogger } from '../../src/app/log.ts';
 import { defaults } from '../../src/config/settings.ts';
-import type { LogLine } from './processes.ts';
+
+export type LogLine = Record<string, unknown> & { readonly msg?: string };
 
 /** A logger as the service has it, whose lines are kept. */
 export function keptLog() {

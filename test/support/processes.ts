@@ -2,13 +2,9 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-
-export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-export const EXTRA_ROUTES = fileURLToPath(new URL('extra-routes.js', import.meta.url));
-
-export type LogLine = Record<string, unknown> & { readonly msg?: string };
+import type { LogLine } from './log.ts';
+import { EXTRA_ROUTES, ROOT } from './paths.ts';
 
 export type ServiceOptions = {
   readonly args?: string[];

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { ROOT } from './processes.ts';
+import { ROOT } from './paths.ts';
 
 /** A copy of the project's code, for tests that change it under a running service. It is gone when its test ends. */
 export class ProjectCopy {

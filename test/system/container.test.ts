@@ -2,7 +2,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.ts';
-import { EXTRA_ROUTES, ROOT } from '../support/processes.ts';
+import { EXTRA_ROUTES, ROOT } from '../support/paths.ts';
 import { RawConnection } from '../support/raw.ts';
 
 const IMAGE = 'mainstay:test';

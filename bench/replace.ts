@@ -1,0 +1,66 @@
+// Replaces the processes of this service, and of others, under load, and counts what their clients lose:
+// `npm run bench:replace`. Writes docs/replacements.md.
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { ClientsOfEveryKind, KINDS, LOSSES } from '../test/support/clients.ts';
+import { CONTENDERS, type Contender } from './replaceable.ts';
+import { markdownTable, writeSection } from './report.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    replacements: { type: 'string', default: '100' },
+    /** Of each kind. */
+    clients: { type: 'string', default: '32' },
+    /** Part of the name of those that are to run. */
+    only: { type: 'string', default: '' },
+  },
+});
+const clientsOfEach = Number(options.clients);
+
+/** The others lose some in each: a few show it. */
+const PEERS_MOST = 10;
+
+/** Between two replacements. */
+const PAUSE_MS = 500;
+
+async function measure({ service, launcher, isOurs, start }: Contender): Promise<(string | number)[]> {
+  const times = Math.min(Number(options.replacements), isOurs ? Number.POSITIVE_INFINITY : PEERS_MOST);
+  const replaceable = await start();
+  const clients = new ClientsOfEveryKind({ url: replaceable.url, clients: clientsOfEach });
+  const startedAt = performance.now();
+  await clients.asked(10);
+  for (let replacement = 0; replacement < times; replacement++) {
+    await replaceable.replace();
+    await sleep(PAUSE_MS);
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  await clients.stop();
+  await replaceable.stop();
+  const kinds = [...clients.byKind.values()];
+  const lost = clients.failures.length;
+  for (const failure of new Set(clients.failures)) console.error(`  ${failure}`);
+  return [
+    service,
+    launcher,
+    times,
+    (seconds / times).toFixed(1),
+    (clients.answered + lost).toLocaleString('en'),
+    `**${lost}**`,
+    ...LOSSES.map((loss) => kinds.reduce((sum, { lost }) => sum + lost[loss], 0)),
+    ...kinds.map(({ failures }) => failures.length),
+  ];
+}
+
+const head = ['service', 'replaced', 'times', 's each', 'requests', 'lost', ...LOSSES, ...KINDS];
+const rows: (string | number)[][] = [];
+for (const contender of CONTENDERS) {
+  if (!`${contender.service} ${contender.launcher}`.includes(options.only)) continue;
+  const row = await measure(contender);
+  rows.push(row);
+  console.log(row.join(' | '));
+}
+const title = `Node ${process.versions.node}, ${clientsOfEach} clients of each kind`;
+const machine = `${availableParallelism()} cores, ${new Date().toISOString().slice(0, 10)}`;
+if (options.only === '')
+  writeSection('docs/replacements.md', title, `${machine}.\n\n${markdownTable([head, ...rows])}`);

@@ -1,0 +1,6 @@
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** To be preloaded into real processes, see there. */
+export const EXTRA_ROUTES = fileURLToPath(new URL('extra-routes.js', import.meta.url));
