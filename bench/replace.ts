@@ -1,6 +1,7 @@
 // Replaces the processes of this service, and of others, under load, and counts what their clients lose:
 // `npm run bench:replace`. Writes docs/replacements.md.
 import { availableParallelism } from 'node:os';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ClientsOfEveryKind, KINDS, LOSSES } from '../test/support/clients.ts';
@@ -18,6 +19,12 @@ const { values: options } = parseArgs({
 });
 const clientsOfEach = Number(options.clients);
 
+/** All clients together ask at most so often a second where they are many: else this process would be too busy to be many. */
+const MANY = 100;
+const RATE = 5000;
+const ASKING_AT_A_TIME = 8 * clientsOfEach;
+const pauseMs = clientsOfEach < MANY ? 0 : (2 * 1000 * ASKING_AT_A_TIME) / RATE;
+
 /** The others lose some in each: a few show it. */
 const PEERS_MOST = 10;
 
@@ -27,7 +34,9 @@ const PAUSE_MS = 500;
 async function measure({ service, launcher, isOurs, start }: Contender): Promise<(string | number)[]> {
   const times = Math.min(Number(options.replacements), isOurs ? Number.POSITIVE_INFINITY : PEERS_MOST);
   const replaceable = await start();
-  const clients = new ClientsOfEveryKind({ url: replaceable.url, clients: clientsOfEach });
+  const clients = new ClientsOfEveryKind({ url: replaceable.url, clients: clientsOfEach, pauseMs });
+  const lag = monitorEventLoopDelay({ resolution: 1 });
+  lag.enable();
   const startedAt = performance.now();
   await clients.asked(10);
   for (let replacement = 0; replacement < times; replacement++) {
@@ -47,12 +56,23 @@ async function measure({ service, launcher, isOurs, start }: Contender): Promise
     (seconds / times).toFixed(1),
     (clients.answered + lost).toLocaleString('en'),
     `**${lost}**`,
+    (lag.percentile(99) / 1e6).toFixed(0),
     ...LOSSES.map((loss) => kinds.reduce((sum, { lost }) => sum + lost[loss], 0)),
     ...kinds.map(({ failures }) => failures.length),
   ];
 }
 
-const head = ['service', 'replaced', 'times', 's each', 'requests', 'lost', ...LOSSES, ...KINDS];
+const head = [
+  'service',
+  'replaced',
+  'times',
+  's each',
+  'requests',
+  'lost',
+  'p99 ms that this process lags',
+  ...LOSSES,
+  ...KINDS,
+];
 const rows: (string | number)[][] = [];
 for (const contender of CONTENDERS) {
   if (!`${contender.service} ${contender.launcher}`.includes(options.only)) continue;

@@ -1,5 +1,6 @@
 import net, { type Server, type Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { setBacklog } from './backlog.ts';
 import type { Patience } from './patience.ts';
 
 /** How long the parent may still hand over connections that it accepted before it heard of the closing. */
@@ -11,6 +12,13 @@ const ACCEPT_QUEUE_MS = 500;
 /** Idle connections that outstayed their time are closed in slices, spread over this window, not in one stampede. */
 const CLOSING_WINDOW_MS = 1000;
 const SLICE_MS = 10;
+
+/** Closed at a time. More would take longer than what "just now" is to mean. */
+const BATCH = 16;
+const JUST_NOW_MS = 0.5;
+
+/** A process that never gets to it has to close them all the same. */
+const READ_TURNS = 20;
 
 /** In the place of a number of bytes: fewer than have come, so that the connection never counts as idle. */
 const CLOSING = -1;
@@ -59,15 +67,17 @@ export class Connections {
     for (const socket of this.#open.keys()) this.#open.set(socket, socket.bytesRead);
     let slice = 0;
     let closed = 0;
+    let lastRequestAt = performance.now();
+    this.#server.on('request', () => {
+      lastRequestAt = performance.now();
+    });
     await sleep(HANDOVER_MS);
     while (this.#open.size > 0 && patience.remainingMs > 0) {
-      if (patience.isOverForIdle) {
+      if (patience.isOverForIdle(performance.now() - lastRequestAt)) {
         slice ||= Math.ceil((this.#open.size * SLICE_MS) / Math.min(CLOSING_WINDOW_MS, patience.remainingMs / 2));
-        closed += this.#closeIdle(slice);
+        closed += await this.#closeIdle(slice);
       }
       await sleep(SLICE_MS);
-      // Timers run before the sockets are read, immediates after: what has arrived by now has been seen.
-      await setImmediate();
     }
     return closed;
   }
@@ -78,32 +88,60 @@ export class Connections {
   }
 
   async #emptyAcceptQueue(): Promise<void> {
-    const server: Server & { _handle?: { listen?: (backlog: number) => number } | null } = this.#server;
-    // Listening again with a backlog of nothing keeps new connections out. Node has no public way to do it.
-    server._handle?.listen?.(0);
+    // Keeps new ones out.
+    setBacklog(this.#server, 0);
     let accepted = 0;
     const count = () => accepted++;
-    server.on('connection', count);
+    this.#server.on('connection', count);
     const until = performance.now() + ACCEPT_QUEUE_MS;
     // The loop accepts one connection a turn: a turn without any has seen the end of the queue.
+    let isTurnShort: boolean;
     do {
       accepted = 0;
-      await setImmediate();
-    } while (accepted > 0 && performance.now() < until);
-    server.off('connection', count);
+      isTurnShort = await shortTurn();
+    } while ((accepted > 0 || !isTurnShort) && performance.now() < until);
+    this.#server.off('connection', count);
   }
 
-  #closeIdle(most: number): number {
+  async #closeIdle(most: number): Promise<number> {
+    let closed = 0;
+    let batch: number;
+    do {
+      await socketsRead();
+      batch = this.#closeBatch(Math.min(BATCH, most - closed));
+      closed += batch;
+    } while (batch === BATCH);
+    return closed;
+  }
+
+  #closeBatch(most: number): number {
     const busy = new Set(this.#busy());
     let closed = 0;
     for (const [socket, bytes] of this.#open) {
+      if (closed === most) break;
       // More bytes than before and yet no request: one is just arriving.
       if (busy.has(socket) || socket.bytesRead > bytes) continue;
       socket.destroySoon();
-      // Until it is gone, no later slice is to take it for an idle one again.
+      // Until it is gone, no later batch is to take it for an idle one again.
       this.#open.set(socket, CLOSING);
-      if (++closed === most) break;
+      closed++;
     }
     return closed;
   }
+}
+
+/** Waits until all sockets have been read just now: hardly anything can have arrived unseen. */
+async function socketsRead(): Promise<void> {
+  await setImmediate();
+  for (let turn = 0; turn < READ_TURNS; turn++) if (await shortTurn()) return;
+}
+
+/**
+ * Between two immediates the loop reads what there is. A turn takes long when there is much, or when another process has the
+ * core; then more may have arrived meanwhile.
+ */
+async function shortTurn(): Promise<boolean> {
+  const startedAt = performance.now();
+  await setImmediate();
+  return performance.now() - startedAt < JUST_NOW_MS;
 }

@@ -3,6 +3,7 @@ import type { ListenOptions } from 'node:net';
 import type { FastifyListenOptions } from 'fastify';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
+import { setBacklog } from './backlog.ts';
 
 /** What to do about the ways in which listening fails. */
 const ADVICE: Record<string, string> = {
@@ -12,6 +13,12 @@ const ADVICE: Record<string, string> = {
   ENOTFOUND: 'this name has no address: set HOST to an address of this machine',
   EAI_AGAIN: 'this name cannot be looked up now: set HOST to an address of this machine',
 };
+
+/**
+ * Connections that may wait to be accepted; the kernel allows `net.core.somaxconn` of them, which is 4096. With Node's 511,
+ * a crowd that reconnects at once, as in a restart, overflows the queue, and those who do not fit try again a second later.
+ */
+const BACKLOG = 4096;
 
 /** Where to listen, and on whose socket. */
 export type ListenAt = Pick<Config, 'host' | 'port'> & {
@@ -35,9 +42,12 @@ export async function listen(app: App, { host, port, isPortReused = false, fd }:
       host: address,
       port,
       reusePort: isPortReused,
+      backlog: BACKLOG,
       fd,
     };
     await app.listen(options);
+    // For a socket that is bound already, the option does not count.
+    if (fd !== undefined) setBacklog(app.server, BACKLOG);
   } catch (error) {
     throw cannotListen(error, { host, port });
   }

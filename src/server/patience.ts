@@ -1,18 +1,23 @@
+/** Closing the idle connections is to begin so long before the end, whatever still arrives. */
+const CLOSING_MS = 1500;
+
 /**
- * How long a drain waits, in milliseconds: for load balancers to notice (`delayMs`), and from then on for idle connections to
- * bring a last request (`idleMs`) and for everything (`timeoutMs`). It can be shortened while it runs out.
+ * How long a drain waits, in milliseconds: for load balancers to notice (`delayMs`), from then on until idle connections have
+ * brought no request for `idleMs`, and for everything (`timeoutMs`). It can be shortened while it runs out.
  */
 export class Patience {
   readonly #startedAt = performance.now();
-  // Each from the start.
-  #acceptMs: number;
   #idleMs: number;
-  #allMs: number;
+  // Each from the start.
+  #acceptUntilMs: number;
+  #idleUntilMs: number;
+  #allUntilMs: number;
 
   constructor(delayMs: number, idleMs: number, timeoutMs: number) {
-    this.#acceptMs = delayMs;
-    this.#idleMs = delayMs + idleMs;
-    this.#allMs = delayMs + timeoutMs;
+    this.#idleMs = idleMs;
+    this.#acceptUntilMs = delayMs;
+    this.#idleUntilMs = delayMs + idleMs;
+    this.#allUntilMs = delayMs + timeoutMs;
   }
 
   get elapsedMs(): number {
@@ -21,22 +26,25 @@ export class Patience {
 
   /** How long it goes on accepting. */
   get acceptingMs(): number {
-    return Math.max(0, this.#acceptMs - this.elapsedMs);
-  }
-
-  get isOverForIdle(): boolean {
-    return this.elapsedMs >= this.#idleMs;
+    return Math.max(0, this.#acceptUntilMs - this.elapsedMs);
   }
 
   get remainingMs(): number {
-    return Math.max(0, this.#allMs - this.elapsedMs);
+    return Math.max(0, this.#allUntilMs - this.elapsedMs);
+  }
+
+  /** @param quietMs how long ago the last request came: where some still come, more will */
+  isOverForIdle(quietMs: number): boolean {
+    if (this.elapsedMs < this.#idleUntilMs) return false;
+    return quietMs >= this.#idleMs || this.remainingMs <= CLOSING_MS;
   }
 
   /** From now on no longer than this. */
   shorten(delayMs: number, idleMs: number, timeoutMs: number): void {
-    this.#acceptMs = Math.min(this.#acceptMs, this.elapsedMs + delayMs);
-    const settlingFrom = Math.max(this.#acceptMs, this.elapsedMs);
-    this.#idleMs = Math.min(this.#idleMs, settlingFrom + idleMs);
-    this.#allMs = Math.min(this.#allMs, settlingFrom + timeoutMs);
+    this.#acceptUntilMs = Math.min(this.#acceptUntilMs, this.elapsedMs + delayMs);
+    const settlingFrom = Math.max(this.#acceptUntilMs, this.elapsedMs);
+    this.#idleMs = Math.min(this.#idleMs, idleMs);
+    this.#idleUntilMs = Math.min(this.#idleUntilMs, settlingFrom + idleMs);
+    this.#allUntilMs = Math.min(this.#allUntilMs, settlingFrom + timeoutMs);
   }
 }

@@ -15,6 +15,8 @@ export type ClientOptions = {
   readonly kind: Kind;
   /** After so long without an answer, a request is lost. */
   readonly timeoutMs?: number;
+  /** Each pauses for a random time up to this before it asks: many clients would keep this process too busy to be clients. */
+  readonly pauseMs?: number;
   /** What greets: `/greet` of the tests' own routes, unless told otherwise. */
   readonly path?: string;
 };
@@ -24,7 +26,7 @@ type Answer = { readonly status: number; readonly body: string };
 /** Asks once; rejects when there is no whole answer. */
 type Ask = (method: 'GET' | 'POST', path: string, body?: string) => Promise<Answer>;
 
-/** A client that thinks asks again after a time between nothing and this. */
+/** The `pauseMs` of a client that thinks. */
 const THINKING_MS = 2000;
 
 /** A posted body is between nothing and this, so that most take several packets. */
@@ -36,7 +38,7 @@ const PIPELINED = 4;
 const AFTER_FAILURE_MS = 20;
 
 /**
- * Clients that ask again as soon as they are answered. None of them retries, so that a connection that is closed under a
+ * Clients that ask again as soon as they are answered, or after a pause. None of them retries, so that a connection that is closed under a
  * request's feet shows up as a loss; but for requests pipelined behind the one whose answer announced the closing, which the
  * client knows to be unanswered (RFC 9112, 9.3.2).
  */
@@ -52,7 +54,8 @@ export class BusyClients {
   readonly #all: Promise<unknown>;
 
   constructor(options: ClientOptions) {
-    this.#options = { timeoutMs: 10_000, path: '/greet', ...options };
+    const pauseMs = options.kind === 'thinking' ? THINKING_MS : 0;
+    this.#options = { timeoutMs: 10_000, path: '/greet', pauseMs, ...options };
     const { ask, close } = /undici|pipelining/.test(options.kind) ? byUndici(this.#options) : byNode(this.#options);
     this.#ask = ask;
     this.#close = close;
@@ -73,10 +76,9 @@ export class BusyClients {
   }
 
   async #goOn(name: string): Promise<void> {
-    const isThinking = this.#options.kind === 'thinking';
+    const { pauseMs } = this.#options;
     while (!this.#stop.signal.aborted) {
-      // Not all in step.
-      if (isThinking) await this.#pause(Math.random() * THINKING_MS);
+      if (pauseMs > 0) await this.#pause(Math.random() * pauseMs);
       try {
         await (this.#options.kind === 'posting' ? this.#post() : this.#greet(name));
         this.answered++;
@@ -110,7 +112,12 @@ export class ClientsOfEveryKind {
   readonly byKind: ReadonlyMap<Kind, BusyClients>;
 
   constructor(options: Omit<ClientOptions, 'kind'>) {
-    this.byKind = new Map(KINDS.map((kind) => [kind, new BusyClients({ ...options, kind })]));
+    this.byKind = new Map(
+      KINDS.map((kind) => [
+        kind,
+        new BusyClients({ ...options, kind, ...(kind === 'thinking' && { pauseMs: THINKING_MS }) }),
+      ]),
+    );
   }
 
   get answered(): number {
