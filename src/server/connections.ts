@@ -94,7 +94,8 @@ export class Connections {
     const count = () => accepted++;
     this.#server.on('connection', count);
     const until = performance.now() + ACCEPT_QUEUE_MS;
-    // The loop accepts one connection a turn: a turn without any has seen the end of the queue.
+    // The loop accepts one connection a turn: a whole turn without any has seen the end of the queue.
+    await setImmediate();
     let isTurnShort: boolean;
     do {
       accepted = 0;
