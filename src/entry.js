@@ -29,9 +29,11 @@ export async function enter(load) {
   for (const signal of SIGNALS) process.on(signal, endEarly);
   for (const signal of FOR_SUPERVISOR) process.on(signal, () => {});
   module.enableCompileCache(COMPILE_CACHE);
+  process.on('beforeExit', failStuck);
   try {
     const { main } = await load();
     await main();
+    process.off('beforeExit', failStuck);
     // Else it would be written at the exit only, and never after a kill.
     module.flushCompileCache();
   } catch (error) {
@@ -49,6 +51,13 @@ function fail(error) {
   const isForOperator = code === 'CONFIG_INVALID' || code === 'CANNOT_LISTEN';
   console.error(isForOperator && error instanceof Error ? error.message : error);
   process.exit(code === 'CONFIG_INVALID' ? EXIT_CONFIG : 1);
+}
+
+// Node ends a process in which nothing is left to happen, with 0, also where somebody still waits for something.
+function failStuck() {
+  fail(
+    new Error('The start waits for something that never happens: an "await" at the top of a module, or in a plugin.'),
+  );
 }
 
 // Nothing is served yet that could be lost. The kernel withholds signals from a container's first process until it listens.

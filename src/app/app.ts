@@ -1,6 +1,7 @@
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Config, defaults } from '../config/settings.ts';
+import { reportDrops } from './dropped-connections.ts';
 import { FailedStreams } from './failed-streams.ts';
 import { hello } from './features/hello.ts';
 import { random } from './features/random.ts';
@@ -87,7 +88,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     clientErrorHandler: (error, socket) => answerSocketError(error, socket, log, metrics),
   });
   app.server.maxConnections = config.maxConnections;
-  app.server.on('drop', () => metrics.connectionDropped());
+  reportDrops(app.server, log, metrics);
   // Nothing has moved for the keep-alive time or STALLED_TIMEOUT_MS. While a request is answered that alone is no reason: a
   // handler may take its time, or a stream have nothing to say.
   app.server.on('timeout', (socket) => {

@@ -104,7 +104,7 @@ export class Place {
 }
 
 function obituary({ code, signal, wasReady, reason }: Exit): string {
-  if (reason !== undefined) return reason;
   const how = signal === null ? `with code ${code}` : `by ${signal}`;
-  return `the new worker ended ${how} ${wasReady ? 'soon after it was' : 'before it became'} ready`;
+  const when = wasReady ? 'soon after it was ready' : 'before it was ready';
+  return `the new worker ended ${how} ${when}${reason === undefined ? '' : `: ${reason}`}`;
 }

@@ -113,7 +113,7 @@ export class Supervisor {
       this.#endWhenEmpty();
     } else if (!wasReady && !this.#wasEverReady) {
       const failedStarts = ++this.#failedStarts;
-      if (code !== EXIT_CONFIG && reason === undefined && failedStarts < BOOT_TRIES * this.#places.length) return;
+      if (code !== EXIT_CONFIG && failedStarts < BOOT_TRIES * this.#places.length) return;
       this.#log.fatal({ workerId: worker.id, code, signal, reason, failedStarts }, 'the service cannot start');
       this.#stop(code === EXIT_CONFIG ? EXIT_CONFIG : 1);
     }

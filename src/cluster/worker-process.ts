@@ -8,11 +8,17 @@ import { isHeartbeat, READY, RETIRE, type ReloadReport, STOP } from '../server/m
 /** A loop that has stood still for so long does not come back in time for anybody who waits. */
 const STANDSTILL_MS = 10_000;
 
+/** What is likely to be behind a signal that nobody sent on purpose. */
+const CAUSES: Record<string, string | undefined> = {
+  SIGABRT: 'it aborted, most often because its heap was full',
+  SIGKILL: 'it was killed, by the kernel if memory was short',
+};
+
 export type Exit = {
   readonly code: number | null;
   readonly signal: string | null;
   readonly wasReady: boolean;
-  /** What else is known of it. */
+  /** Why, where that is known. */
   readonly reason: string | undefined;
 };
 
@@ -39,7 +45,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
     this.#config = config;
     this.#process = child;
     this.#log = log.child({ workerId: id });
-    this.#timer = this.#killAfter(config.startTimeoutMs, 'worker not ready in time: killing it');
+    this.#timer = this.#killAfter(config.startTimeoutMs, 'it was not ready in time');
     this.#process.on('message', (message: unknown) => {
       this.#lastBeatAt = performance.now();
       if (message === READY) this.#onReady();
@@ -92,15 +98,14 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
   killIfStandingStill(): void {
     const ms = performance.now() - this.#lastBeatAt;
     if (this.#state !== 'ready' || ms < STANDSTILL_MS) return;
-    this.#log.error({ ms: Math.round(ms) }, 'worker stands still: killing it');
-    this.kill();
+    this.#killFor('it stood still', Math.round(ms));
   }
 
   #onExit(code: number | null, signal: string | null): void {
     if (this.#state === 'gone') return;
     clearTimeout(this.#timer);
     this.#state = 'gone';
-    this.emit('exit', { code, signal, wasReady: this.#wasReady, reason: this.#reason });
+    this.emit('exit', { code, signal, wasReady: this.#wasReady, reason: this.#reason ?? CAUSES[signal ?? ''] });
   }
 
   #onReady(): void {
@@ -124,13 +129,16 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
     if (this.#state === 'starting') this.#process.kill('SIGTERM');
     else if (this.#process.connected) this.#process.send(message);
     this.#state = 'leaving';
-    this.#timer = this.#killAfter(patienceMs, 'worker did not leave in time: killing it');
+    this.#timer = this.#killAfter(patienceMs, 'it did not leave in time');
   }
 
-  #killAfter(ms: number, why: string): NodeJS.Timeout {
-    return setTimeout(() => {
-      this.#log.error({ ms }, why);
-      this.kill();
-    }, ms);
+  #killAfter(ms: number, reason: string): NodeJS.Timeout {
+    return setTimeout(() => this.#killFor(reason, ms), ms);
+  }
+
+  #killFor(reason: string, ms: number): void {
+    this.#reason = reason;
+    this.#log.error({ ms, reason }, 'killing a worker');
+    this.kill();
   }
 }

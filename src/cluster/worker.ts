@@ -28,8 +28,14 @@ export async function main(): Promise<void> {
     if (message === RETIRE) end.onReplaced();
     if (isReloadReport(message)) ({ lastReload } = message);
   });
+  let rssBytes = 0;
   setInterval(() => {
-    const message: Heartbeat = { heartbeat: { rssBytes: process.memoryUsage.rss() } };
+    try {
+      rssBytes = process.memoryUsage.rss();
+    } catch {
+      // It is read from a file, and there may be no descriptor left for it.
+    }
+    const message: Heartbeat = { heartbeat: { rssBytes } };
     if (process.connected) process.send?.(message);
   }, HEARTBEAT_MS).unref();
 }

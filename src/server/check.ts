@@ -1,6 +1,4 @@
-import { buildApp } from '../app/app.ts';
 import type { Config } from '../config/settings.ts';
-import { listen } from './listen.ts';
 
 /**
  * Goes through a whole start and close on a free port, beside whatever runs already: what would keep the service from
@@ -11,6 +9,9 @@ export async function check(config: Config): Promise<void> {
     console.error(`The service did not start within START_TIMEOUT_MS (${config.startTimeoutMs} ms).`);
     process.exit(1);
   }, config.startTimeoutMs);
+  // Loading it may be what never ends.
+  const { buildApp } = await import('../app/app.ts');
+  const { listen } = await import('./listen.ts');
   const app = buildApp({ ...config, logLevel: 'silent' });
   await listen(app, { host: config.host, port: 0 });
   await app.close();

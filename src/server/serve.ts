@@ -2,9 +2,11 @@ import cluster from 'node:cluster';
 import { buildApp } from '../app/app.ts';
 import { createLogger } from '../app/log.ts';
 import type { LastReload } from '../app/operations/health.ts';
+import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
 import { takeSignals } from '../entry.js';
 import { Connections } from './connections.ts';
+import { affordableConnections } from './descriptors.ts';
 import { arrangeEnd, type End } from './end.ts';
 import { type ListenAt, listen } from './listen.ts';
 import { logDestination } from './log-destination.ts';
@@ -56,10 +58,22 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
 
   await app.ready();
   if (!end.isEnding()) await listen(app, { ...config, ...options.listenAt });
+  boundConnections(app, config);
   if (!end.isEnding()) {
     app.lifecycle.advance('ready');
     log.info({ ...Object(app.server.address()), startedMs: Math.round(performance.now()) }, 'ready');
     process.send?.(READY);
   }
   return end;
+}
+
+/** Refusing the next connection is better than running out of descriptors, when nothing works any more. */
+function boundConnections(app: App, { maxConnections }: Config): void {
+  const affordable = affordableConnections();
+  if (affordable >= maxConnections) return;
+  app.server.maxConnections = affordable;
+  app.log.warn(
+    { maxConnections, affordable },
+    'fewer connections than MAX_CONNECTIONS: this process may not open enough files; raise its limit (ulimit -n)',
+  );
 }

@@ -96,9 +96,13 @@ describe('after it', () => {
 
 describe('a build that is broken', () => {
   it.each([
-    ['has a syntax error', (text: string) => `${text}\nconst = 1;\n`, 'before it became ready'],
-    ['throws at import', (text: string) => `${text}\nthrow new Error('broken');\n`, 'before it became ready'],
-    ['never becomes ready', (text: string) => `${text}\nawait new Promise(() => {});\n`, 'before it became ready'],
+    ['has a syntax error', (text: string) => `${text}\nconst = 1;\n`, 'before it was ready'],
+    ['throws at import', (text: string) => `${text}\nthrow new Error('broken');\n`, 'before it was ready'],
+    [
+      'never becomes ready',
+      (text: string) => `${text}\nawait new Promise(() => setInterval(() => {}, 1000));\n`,
+      'it was not ready in time',
+    ],
     [
       'dies after a second',
       (text: string) => `${text}\nsetTimeout(() => process.exit(3), 1000);\n`,

@@ -20,7 +20,8 @@ describe('the watchdog', () => {
     await service.started(2);
     const [stopped = 0] = service.workers;
     process.kill(stopped, 'SIGSTOP');
-    await service.logged('worker stands still: killing it');
+    await service.logged('killing a worker');
+    expect(service.lines('killing a worker')).toMatchObject([{ reason: 'it stood still' }]);
     await gone(stopped);
     await service.started(3);
   });
@@ -32,7 +33,7 @@ describe('the watchdog', () => {
     await new Promise((resolve) => setTimeout(resolve, 11_000));
     service.child.kill('SIGCONT');
     await new Promise((resolve) => setTimeout(resolve, 2500));
-    expect(service.lines('worker stands still: killing it')).toEqual([]);
+    expect(service.lines('killing a worker')).toEqual([]);
     expect(service.workers.every(isRunning)).toBe(true);
   });
 

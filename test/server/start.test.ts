@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { ROOT } from '../support/paths.ts';
 import { OLD_NODE, Service } from '../support/processes.ts';
+import { ProjectCopy } from '../support/project-copy.ts';
 
 const ENTRIES = ['src/server/main.js', 'src/cluster/main.js'];
 
@@ -48,6 +49,26 @@ describe.each(ENTRIES)('%s', (entry) => {
     expect(await service.ended()).toBe(1);
     expect(service.output).toContain('Cannot listen on 203.0.113.1');
     expect(service.output).toContain('set HOST to one that it has');
+  });
+
+  it.each([
+    ['a syntax error', 'const = 1;', 'SyntaxError'],
+    ['an exception at import', "throw new Error('broken');", 'Error: broken'],
+    ['a start that never ends', 'await new Promise(() => setInterval(() => {}, 1000));', 'START_TIMEOUT_MS (1500 ms)'],
+  ])('finds %s in a check', async (_what, code, words) => {
+    const copy = new ProjectCopy();
+    copy.change('src/app/operations/health.ts', (text) => `${text}\n${code}\n`);
+    const service = new Service(entry, { START_TIMEOUT_MS: '1500' }, { args: ['--check'], root: copy.root });
+    expect(await service.ended()).toBe(1);
+    expect(service.output).toContain(words);
+  });
+
+  it('does not take for its end that nothing is left to happen before it serves', async () => {
+    const copy = new ProjectCopy();
+    copy.change('src/app/operations/health.ts', (text) => `${text}\nawait new Promise(() => {});\n`);
+    const service = new Service(entry, { WORKERS: '2' }, { root: copy.root });
+    expect(await service.ended()).toBe(1);
+    expect(service.output).toContain('The start waits for something that never happens');
   });
 
   it('refuses options that it does not know', async () => {

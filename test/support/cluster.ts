@@ -1,9 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { expect } from 'vitest';
+import { EXTRA_ROUTES } from './paths.ts';
 import { Service, type ServiceOptions } from './processes.ts';
 
 /** The service with its supervisor. */
 export class Cluster extends Service {
+  /** What has to stay in NODE_OPTIONS where a test changes them. */
+  static readonly preload = `--import=${EXTRA_ROUTES}`;
+
   constructor(environment: NodeJS.ProcessEnv = {}, options: ServiceOptions = {}) {
     super('src/cluster/main.js', { WORKERS: '2', ...environment }, options);
   }

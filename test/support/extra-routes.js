@@ -40,6 +40,14 @@ export async function extraRoutes(app) {
     setTimeout(() => reply.raw.end('-last'), msOf(request));
   });
   app.get('/never', () => new Promise(() => {}));
+  /** Keeps the loop from turning for `ms`. */
+  app.get('/block', (request) => {
+    for (const until = performance.now() + msOf(request); performance.now() < until; );
+    return 'done';
+  });
+  app.get('/exhaust-memory', () => {
+    for (const kept = []; ; ) kept.push(new Array(100_000).fill(kept.length));
+  });
   app.get('/throw-later', () => {
     setTimeout(() => {
       throw new Error('thrown outside of any request');

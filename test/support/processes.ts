@@ -10,6 +10,8 @@ export type ServiceOptions = {
   readonly args?: string[];
   /** Where the project is, if it is a copy. */
   readonly root?: string;
+  /** How many descriptors it may have. */
+  readonly openFiles?: number;
   /** Where the log goes, if not to `log`: a file descriptor. */
   readonly stdout?: number | 'pipe';
 };
@@ -28,9 +30,12 @@ export class Service {
   constructor(
     entry: string,
     environment: NodeJS.ProcessEnv = {},
-    { args = [], root = ROOT, stdout = 'pipe' }: ServiceOptions = {},
+    { args = [], root = ROOT, stdout = 'pipe', openFiles }: ServiceOptions = {},
   ) {
-    this.child = spawn(process.execPath, [entry, ...args], {
+    const command = [process.execPath, entry, ...args];
+    if (openFiles !== undefined) command.unshift('sh', '-c', `ulimit -n ${openFiles}; exec "$0" "$@"`);
+    const [program = '', ...rest] = command;
+    this.child = spawn(program, rest, {
       cwd: root,
       env: {
         PATH: process.env.PATH,

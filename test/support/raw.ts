@@ -18,6 +18,10 @@ export class RawConnection {
     });
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   send(text: string | Buffer): this {
     this.socket.write(text);
     return this;
