@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { apps } from '../ecosystem.config.js';
 import { ClientsOfEveryKind } from './support/clients.ts';
 import { EXTRA_ROUTES, ROOT } from './support/paths.ts';
 import { type Instance, Pm2 } from './support/pm2.ts';
@@ -113,10 +112,4 @@ describe('under PM2, the service', () => {
     expect(output).toContain('Mainstay needs Node.js 24 or newer');
     expect(code).toBe(78);
   });
-});
-
-it('grants PM2 the times that the service needs', () => {
-  expect(apps).toEqual([
-    expect.objectContaining({ exec_mode: 'cluster', wait_ready: true, listen_timeout: 10_500, kill_timeout: 9500 }),
-  ]);
 });

@@ -17,10 +17,11 @@ export class Nginx {
   readonly #folder: string;
   readonly #child: ChildProcess;
 
-  static readonly isInstalled = spawnSync('nginx', ['-v'], { env: environment }).status === 0;
-
   /** @param instances the ports of the two instances */
   static async inFrontOf(instances: readonly [number, number]): Promise<Nginx> {
+    if (spawnSync('nginx', ['-v'], { env: environment }).status !== 0) {
+      throw new Error('There is no nginx: install it, on Debian with "apt-get install nginx-light".');
+    }
     const port = await freePort();
     const nginx = new Nginx(port, instances);
     await nginx.#answers();
