@@ -48,17 +48,14 @@ export class BusyClients {
   readonly failures: string[] = [];
   readonly lost: Record<Loss, number> = { reset: 0, refused: 0, '5xx': 0, 'timed out': 0, truncated: 0, wrong: 0 };
   readonly #options: Required<ClientOptions>;
-  readonly #ask: Ask;
-  readonly #close: () => void;
+  readonly #pool: Pool | undefined;
   readonly #stop = new AbortController();
   readonly #all: Promise<unknown>;
 
   constructor(options: ClientOptions) {
     const pauseMs = options.kind === 'thinking' ? THINKING_MS : 0;
     this.#options = { timeoutMs: 10_000, path: '/greet', pauseMs, ...options };
-    const { ask, close } = /undici|pipelining/.test(options.kind) ? byUndici(this.#options) : byNode(this.#options);
-    this.#ask = ask;
-    this.#close = close;
+    if (options.kind === 'undici pool' || options.kind === 'pipelining') this.#pool = poolOf(this.#options);
     const parallel = options.kind === 'pipelining' ? options.clients * PIPELINED : options.clients;
     this.#all = Promise.all(Array.from({ length: parallel }, (_, client) => this.#goOn(`client-${client}`)));
   }
@@ -66,7 +63,7 @@ export class BusyClients {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#all;
-    this.#close();
+    await this.#pool?.destroy();
   }
 
   /** Waits until each of `more` further requests is answered or lost. */
@@ -76,11 +73,13 @@ export class BusyClients {
   }
 
   async #goOn(name: string): Promise<void> {
-    const { pauseMs } = this.#options;
+    const { pauseMs, kind } = this.#options;
+    const agent = new Agent({ keepAlive: kind !== 'new connection each', maxSockets: 1 });
+    const ask = this.#pool ? askPool(this.#pool) : askNode(agent, this.#options);
     while (!this.#stop.signal.aborted) {
       if (pauseMs > 0) await this.#pause(Math.random() * pauseMs);
       try {
-        await (this.#options.kind === 'posting' ? this.#post() : this.#greet(name));
+        await (kind === 'posting' ? this.#post(ask) : this.#greet(ask, name));
         this.answered++;
       } catch (error) {
         const { loss, words } = diagnose(error);
@@ -89,16 +88,17 @@ export class BusyClients {
         await this.#pause(AFTER_FAILURE_MS);
       }
     }
+    agent.destroy();
   }
 
-  async #greet(name: string): Promise<void> {
-    const answer = await this.#ask('GET', `${this.#options.path}/${name}`);
+  async #greet(ask: Ask, name: string): Promise<void> {
+    const answer = await ask('GET', `${this.#options.path}/${name}`);
     if (answer.status !== 200 || answer.body !== `Hello ${name}!!!`) throw new UnexpectedAnswer(answer);
   }
 
-  async #post(): Promise<void> {
+  async #post(ask: Ask): Promise<void> {
     const body = JSON.stringify({ text: 'x'.repeat(Math.random() * BODY_MAX_CHARACTERS) });
-    const answer = await this.#ask('POST', '/echo', body);
+    const answer = await ask('POST', '/echo', body);
     if (answer.status !== 200 || answer.body !== body) throw new UnexpectedAnswer(answer);
   }
 
@@ -141,10 +141,9 @@ export class ClientsOfEveryKind {
   }
 }
 
-/** One connection a client, or one a request. Node's agent does not retry. */
-function byNode({ url, kind, clients, timeoutMs }: Required<ClientOptions>): { ask: Ask; close: () => void } {
-  const agent = new Agent({ keepAlive: kind !== 'new connection each', maxSockets: clients });
-  const ask: Ask = (method, path, body) =>
+/** Node's agent does not retry. */
+function askNode(agent: Agent, { url, timeoutMs }: Required<ClientOptions>): Ask {
+  return (method, path, body) =>
     new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { 'content-type': 'application/json' };
       const options: RequestOptions = { agent, method, headers, timeout: timeoutMs };
@@ -164,22 +163,23 @@ function byNode({ url, kind, clients, timeoutMs }: Required<ClientOptions>): { a
       });
       asking.end(body);
     });
-  return { ask, close: () => agent.destroy() };
 }
 
-/** A pool of connections, used by all clients in turn; with several requests at a time on each where they are pipelined. */
-function byUndici({ url, kind, clients, timeoutMs }: Required<ClientOptions>): { ask: Ask; close: () => void } {
-  const pool = new Pool(url, {
+/** Connections that all clients use in turn; with several requests at a time on each where they are pipelined. */
+function poolOf({ url, kind, clients, timeoutMs }: Required<ClientOptions>): Pool {
+  return new Pool(url, {
     connections: clients,
     pipelining: kind === 'pipelining' ? PIPELINED : 1,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
   });
-  const ask: Ask = async (method, path) => {
+}
+
+function askPool(pool: Pool): Ask {
+  return async (method, path) => {
     const { statusCode, body } = await pool.request({ method, path });
     return { status: statusCode, body: await body.text() };
   };
-  return { ask, close: () => void pool.destroy() };
 }
 
 class UnexpectedAnswer extends Error {
