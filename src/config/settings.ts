@@ -51,7 +51,7 @@ export const settings = {
       enum: ['shared', 'round-robin', 'reuse-port'],
       default: 'shared',
       description:
-        'How connections reach the workers: all accept from one socket; the supervisor accepts and hands over; or each has a socket of its own. [Compared](docs/decisions/0006-dispatch.md).',
+        'How connections reach the workers: all accept from one socket, which outlives them; the supervisor accepts and hands over; or each has a socket of its own. [Compared](docs/decisions/0006-dispatch.md).',
     },
     logLevel: {
       enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
@@ -76,7 +76,8 @@ export const settings = {
       minimum: 1,
       maximum: 1_000_000,
       default: 16_000,
-      description: 'Connections that one process holds at most; it closes further ones at once.',
+      description:
+        'Connections that one process holds at most; it closes further ones at once. Fewer, with a warning, where it may not open as many files.',
     },
     trustProxy: {
       type: 'string',
@@ -104,7 +105,8 @@ export const settings = {
       minimum: 0,
       maximum: 600_000,
       default: 3000,
-      description: 'Then it accepts no more, but an idle connection may still bring a last request, for this long.',
+      description:
+        'Then it accepts no more, but idle connections may still bring a last request, until none has come for this long.',
     },
     drainTimeoutMs: {
       type: 'integer',
