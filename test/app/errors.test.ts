@@ -69,7 +69,7 @@ describe('a body', () => {
         required: ['a'],
         properties: { a: { type: 'object', properties: { b: { type: 'integer' } } } },
       } as const;
-      app.post('/echo', { schema: { body } }, (request) => request.body);
+      app.post('/notes', { schema: { body } }, (request) => request.body);
     });
   const json = { 'content-type': 'application/json' };
 
@@ -81,7 +81,7 @@ describe('a body', () => {
     ['that is empty', json, '', 400, 'BODY_MALFORMED'],
   ])('%s is refused', async (_what, headers, payload, status, code) => {
     const { app } = await withEcho();
-    const response = await app.inject({ method: 'POST', url: '/echo', headers, payload });
+    const response = await app.inject({ method: 'POST', url: '/notes', headers, payload });
     expect(response.statusCode).toBe(status);
     expect(response.headers['content-type']).toBe(PROBLEM);
     expect(response.json()).toMatchObject({ status, code, instance: response.headers['x-request-id'] });
@@ -89,9 +89,9 @@ describe('a body', () => {
 
   it('that does not fit its schema is refused with a pointer to the place', async () => {
     const { app } = await withEcho();
-    const wrong = await app.inject({ method: 'POST', url: '/echo', payload: { a: { b: '1' } } });
+    const wrong = await app.inject({ method: 'POST', url: '/notes', payload: { a: { b: '1' } } });
     expect(wrong.json().errors).toEqual([{ in: 'body', pointer: '/a/b', detail: 'must be integer' }]);
-    const missing = await app.inject({ method: 'POST', url: '/echo', payload: {} });
+    const missing = await app.inject({ method: 'POST', url: '/notes', payload: {} });
     expect(missing.json().errors).toEqual([{ in: 'body', pointer: '/a', detail: 'is required' }]);
   });
 });
