@@ -5,6 +5,7 @@ import { reportDrops } from './dropped-connections.ts';
 import { FailedStreams } from './failed-streams.ts';
 import { hello } from './features/hello.ts';
 import { random } from './features/random.ts';
+import { sort } from './features/sort/sort.ts';
 import { Lifecycle } from './lifecycle.ts';
 import {
   BODY_MAX_BYTES,
@@ -116,6 +117,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
 
   app.register(hello);
   app.register(random);
+  app.register(sort, { registry: metrics.registry, config });
 
   return app;
 }

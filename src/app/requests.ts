@@ -110,7 +110,8 @@ export class Requests {
     const status = failure !== undefined && sent < 500 ? 500 : sent;
     const route = request.routeOptions.url ?? UNMATCHED;
     this.#metrics.requestEnded(request.method, route, status, ms);
-    if (status >= 500) reply.log.error(lineOf(request, route, status, ms, failure), 'request failed');
+    // A 503 is a refusal, and of those there are many at a time.
+    if (status >= 500 && status !== 503) reply.log.error(lineOf(request, route, status, ms, failure), 'request failed');
     else if (this.#config.requestLog) reply.log.info(lineOf(request, route, status, ms, failure), 'request');
   }
 }

@@ -5,3 +5,8 @@ import type { Config } from './settings.ts';
 export function workerCount({ workers }: Config): number {
   return workers === 'auto' ? availableParallelism() : workers;
 }
+
+/** Threads for CPU work that a process may have, so that all processes together have about one a core. */
+export function threadCount(config: Config): number {
+  return Math.max(1, Math.floor(availableParallelism() / workerCount(config)));
+}

@@ -1,4 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify';
+import { Busy } from '../busy.ts';
 import { type Mistake, PROBLEM_TYPE, type Problem, problem } from '../problem.ts';
 import { REQUEST_ID_HEADER } from '../request-id.ts';
 import type { Requests } from '../requests.ts';
@@ -30,7 +31,10 @@ export function answerErrors(app: App, requests: Requests): void {
  */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply, requests: Requests): void {
   const status = statusOf(error);
-  if (status >= 500) requests.failed(reply, toError(error));
+  if (error instanceof Busy) {
+    // Spread, or all that were refused together come back together.
+    reply.header('retry-after', Math.ceil(error.retryAfterSeconds * (1 + Math.random())));
+  } else if (status >= 500) requests.failed(reply, toError(error));
   const { code, detail, mistakes } = explain(error, status);
   const body = problem(status, code, detail, request.id, mistakes);
   if (status === 500) sendPlain(reply, body);
@@ -47,7 +51,7 @@ function explain(error: unknown, status: number): Explanation {
     return { code: 'VALIDATION_FAILED', detail: mistakes.map(inWords).join('; '), mistakes };
   }
   const [known, detail] = FRAMEWORK_ERRORS[code] ?? [code, message ?? ''];
-  if (status < 500) return { code: known, detail };
+  if (status < 500 || error instanceof Busy) return { code: known, detail };
   return {
     code: status === 500 ? 'INTERNAL_ERROR' : known,
     detail: 'The service could not answer this request. Quote the instance when you report it.',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
-import { readyApp } from '../support/app.ts';
+import { readyApp } from '../../support/app.ts';
 
 describe('GET /hello', () => {
   it.each([
