@@ -7,11 +7,16 @@ import { ROOT } from '../test/support/paths.ts';
 /** A program of the comparison that runs, and answers on `url`. */
 export class Launched {
   readonly url: string;
+  /** What it has written to standard output, where that is to be kept. */
+  output = '';
   readonly #child: ChildProcess;
 
   private constructor(child: ChildProcess, url: string) {
     this.#child = child;
     this.url = url;
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.output += text;
+    });
   }
 
   /**
@@ -22,13 +27,13 @@ export class Launched {
   static async start(
     args: string[],
     environment: NodeJS.ProcessEnv = {},
-    { port, folder = '.' }: { port?: number; folder?: string } = {},
+    { port, folder = '.', keepsOutput = false }: { port?: number; folder?: string; keepsOutput?: boolean } = {},
   ): Promise<Launched> {
     const at = port ?? (await freePort());
     const child = spawn(process.execPath, args, {
       cwd: `${ROOT}/${folder}`,
       env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(at), REQUEST_LOG: 'false', ...environment },
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', keepsOutput ? 'pipe' : 'ignore', 'inherit'],
     });
     const launched = new Launched(child, `http://127.0.0.1:${at}`);
     await answers(launched.url, () => child.exitCode === null);
@@ -52,7 +57,7 @@ export class Launched {
 
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, 'exit');
+    const ended = once(this.#child, 'close');
     this.#child.kill('SIGTERM');
     await ended;
   }

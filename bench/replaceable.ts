@@ -113,6 +113,8 @@ async function behindNginx(): Promise<Replaceable> {
       for (const [port, instance] of instances) {
         await instance.stop();
         instances.set(port, await start(port));
+        // Longer than nginx' proxy_connect_timeout: whoever waits for this one is to find it before the other one goes.
+        await sleep(500);
       }
     },
     stop: async () => {

@@ -9,6 +9,8 @@ export type LifecycleState = (typeof order)[number];
  * while it starts skips `ready`. `src/server` drives it; readiness, the connection headers and the tests read it.
  */
 export class Lifecycle extends EventEmitter<{ change: [state: LifecycleState] }> {
+  /** Whether another process has taken over: it drains, and yet the service is as ready as before. */
+  isReplaced = false;
   #state: LifecycleState = 'starting';
 
   get state(): LifecycleState {

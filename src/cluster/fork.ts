@@ -16,7 +16,10 @@ const WORKER = fileURLToPath(new URL('worker.js', import.meta.url));
  */
 export function forkWorker(id: number, config: Config, port: number, socket: SharedSocket | undefined): ChildProcess {
   const args = [String(id)];
-  const execArgv = process.execArgv.map((argument) => shareOf(argument, workerCount(config)));
+  const execArgv = process.execArgv
+    // The supervisor has taken that port.
+    .filter((argument) => !argument.startsWith('--inspect'))
+    .map((argument) => shareOf(argument, workerCount(config)));
   const env = { ...process.env, PORT: String(port) };
   if (socket !== undefined) {
     const stdio: (number | 'inherit' | 'ipc')[] = ['inherit', 'inherit', 'inherit', 'ipc'];

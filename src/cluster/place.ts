@@ -46,8 +46,11 @@ export class Place {
     this.#successor = next;
     const exited = new Promise<string>((resolve) => next.on('exit', (exit) => resolve(obituary(exit))));
     const ready = new Promise<undefined>((resolve) => next.on('ready', () => resolve(undefined)));
+    const left = new Promise<string>((resolve) =>
+      next.on('leaving', () => resolve('the new worker began to leave by itself soon after it was ready')),
+    );
     const failure =
-      (await Promise.race([exited, ready])) ?? (await Promise.race([exited, sleep(probationMs, undefined)]));
+      (await Promise.race([exited, ready])) ?? (await Promise.race([exited, left, sleep(probationMs, undefined)]));
     // Abandoned meanwhile: that is no failure, and whoever did it has let both go.
     if (!this.#isWanted) return undefined;
     // It is not the successor any more where it had to take over early, because the present one died.
@@ -71,7 +74,8 @@ export class Place {
     worker.on('ready', () => {
       this.#failures = 0;
     });
-    worker.on('exit', (exit) => this.#onExit(worker, exit));
+    worker.on('leaving', () => this.#vacate(worker, true, { reason: 'it leaves by itself' }));
+    worker.on('exit', (exit) => this.#vacate(worker, exit.wasReady, exit));
     return worker;
   }
 
@@ -84,21 +88,24 @@ export class Place {
     this.#refill = setTimeout(() => this.#fill(), ms);
   }
 
-  #onExit(worker: WorkerProcess, exit: Exit): void {
+  /** A worker does not serve any more: where it is the present one, another one is to. */
+  #vacate(worker: WorkerProcess, wasReady: boolean, why: Partial<Exit>): void {
     if (worker === this.#successor) {
       this.#successor = undefined;
     } else if (worker === this.#current) {
       this.#current = this.#successor;
       this.#successor = undefined;
+      if (this.#current !== undefined)
+        this.#log.warn({ workerId: worker.id, ...why }, 'worker lost: its successor serves');
     } else {
       return;
     }
     if (!this.#isWanted || this.#current !== undefined) return;
-    if (!exit.wasReady) this.#failures++;
-    const waitMs = exit.wasReady
+    if (!wasReady) this.#failures++;
+    const waitMs = wasReady
       ? replacementDelayMs(performance.now() - this.#lastStartAt)
       : startBackoffMs(this.#failures);
-    this.#log.warn({ workerId: worker.id, ...exit, waitMs }, 'worker exited: replacing it');
+    this.#log.warn({ workerId: worker.id, ...why, waitMs }, 'worker lost: replacing it');
     this.#refillAfter(waitMs);
   }
 }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import type { Logger } from 'pino';
 import { createLogger } from '../app/log.ts';
@@ -7,7 +8,7 @@ import { EXIT_CONFIG, takeSignals } from '../entry.js';
 import { firstAndSecond } from '../server/first-and-second.ts';
 import { cannotListen } from '../server/listen.ts';
 import { flushLog, logDestination } from '../server/log-destination.ts';
-import { HEARTBEAT_MS, type ReloadReport } from '../server/messages.ts';
+import { HEARTBEAT_MS, READY, type ReloadReport, tellParent } from '../server/messages.ts';
 import { isTerminalGone } from '../server/terminal.ts';
 import { forkWorker } from './fork.ts';
 import { Place } from './place.ts';
@@ -25,6 +26,9 @@ const TOO_LARGE_MIN_AGE_MS = 10_000;
  * seconds has then cost nothing.
  */
 const PROBATION_MS = 2500;
+
+/** So many that were replaced may linger for each that serves. */
+const LEAVING_MAX = 3;
 
 const WORKERS_MAX = 1024;
 
@@ -93,10 +97,18 @@ export class Supervisor {
 
   #fork(): WorkerProcess {
     const id = ++this.#forked;
-    const child = forkWorker(id, this.#config, this.#port, this.#socket);
+    let child: ChildProcess;
+    try {
+      child = forkWorker(id, this.#config, this.#port, this.#socket);
+    } catch (error) {
+      const failure = cannotListen(error, this.#config);
+      this.#onFailedStart({ err: failure }, 1);
+      throw failure;
+    }
     const worker = new WorkerProcess(id, child, this.#config, this.#log);
     this.#workers.add(worker);
     worker.on('ready', () => {
+      if (!this.#wasEverReady) tellParent(READY);
       this.#wasEverReady = true;
       if (this.#lastReload) worker.tell(this.#lastReload);
     });
@@ -104,19 +116,28 @@ export class Supervisor {
     return worker;
   }
 
-  #onExit(worker: WorkerProcess, { code, signal, wasReady, reason }: Exit): void {
+  #onExit(worker: WorkerProcess, { code, signal, wasReady, wasLeaving, reason }: Exit): void {
     this.#workers.delete(worker);
-    // Nobody accepts, nor soon will: better refused than kept waiting.
-    if (!wasReady && this.#workers.size === 0) this.#socket?.close();
+    const details = { workerId: worker.id, code, signal, reason };
     if (this.#isStopping) {
       if (signal === 'SIGKILL' || (wasReady && code !== 0)) this.#exitCode ||= 1;
       this.#endWhenEmpty();
-    } else if (!wasReady && !this.#wasEverReady) {
-      const failedStarts = ++this.#failedStarts;
-      if (code !== EXIT_CONFIG && failedStarts < BOOT_TRIES * this.#places.length) return;
-      this.#log.fatal({ workerId: worker.id, code, signal, reason, failedStarts }, 'the service cannot start');
-      this.#stop(code === EXIT_CONFIG ? EXIT_CONFIG : 1);
+    } else if (!wasReady) {
+      // Nobody accepts, nor soon will: better refused than kept waiting.
+      if (![...this.#workers].some(({ isServing }) => isServing)) this.#socket?.close();
+      this.#onFailedStart(details, code === EXIT_CONFIG ? EXIT_CONFIG : 1);
+    } else if (wasLeaving && code !== 0) {
+      this.#log.warn(details, 'a worker that was leaving did not end well');
     }
+  }
+
+  /** Before anything has ever served, some failures in a row are the end. */
+  #onFailedStart(details: object, exitCode: number): void {
+    if (this.#wasEverReady || this.#isStopping) return;
+    const failedStarts = ++this.#failedStarts;
+    if (exitCode !== EXIT_CONFIG && failedStarts < BOOT_TRIES * this.#places.length) return;
+    this.#log.fatal({ ...details, failedStarts }, 'the service cannot start');
+    this.#stop(exitCode);
   }
 
   /** One that is asked for while one runs follows it; asking more often makes it no more than one. */
@@ -138,6 +159,7 @@ export class Supervisor {
   async #reloadOnce(): Promise<void> {
     const startedAt = performance.now();
     this.#log.info('reload: starting');
+    this.#hurryOldest();
     let reason: string | undefined;
     for (const [index, place] of [...this.#places].entries()) {
       reason = await place.succeed(index === 0 ? PROBATION_MS : 0);
@@ -163,7 +185,20 @@ export class Supervisor {
     }
     this.#log.info({ workers }, 'scaling');
     if (change === 1) this.#addPlace();
-    else for (const worker of this.#places.pop()?.abandon() ?? []) worker.retire();
+    else this.#removePlace();
+  }
+
+  /** One where nobody serves, if there is one; else the last, which is what an index of -1 means to splice. */
+  #removePlace(): void {
+    const index = this.#places.findLastIndex(({ current }) => !current?.isReady);
+    const [place] = this.#places.splice(index, 1);
+    for (const worker of place?.abandon() ?? []) worker.retire();
+  }
+
+  /** Workers that were replaced may take their time, but there are not to be ever more of them. */
+  #hurryOldest(): void {
+    const leaving = [...this.#workers].filter(({ isServing }) => !isServing);
+    for (const worker of leaving.slice(0, -LEAVING_MAX * this.#places.length)) worker.stop();
   }
 
   /** Looks after the workers once a second. */
@@ -200,9 +235,10 @@ export class Supervisor {
   }
 
   #obey(signal: string): void {
+    // It may be already, because it could not start.
+    if (this.#isStopping) return;
     this.#log.info({ signal }, 'stopping');
-    // The service may be stopping already, because it could not start.
-    if (!this.#isStopping) this.#stop(0);
+    this.#stop(0);
   }
 
   #insist(signal: string): void {

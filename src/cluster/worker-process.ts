@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import type { Config } from '../config/settings.ts';
 import { retirePatienceMs, supervisorPatienceMs } from '../config/timing.ts';
-import { isHeartbeat, READY, RETIRE, type ReloadReport, STOP } from '../server/messages.ts';
+import { isHeartbeat, LEAVING, READY, RETIRE, type ReloadReport, STOP } from '../server/messages.ts';
 
 /** A loop that has stood still for so long does not come back in time for anybody who waits. */
 const STANDSTILL_MS = 10_000;
@@ -11,19 +11,21 @@ const STANDSTILL_MS = 10_000;
 /** What is likely to be behind a signal that nobody sent on purpose. */
 const CAUSES: Record<string, string | undefined> = {
   SIGABRT: 'it aborted, most often because its heap was full',
-  SIGKILL: 'it was killed, by the kernel if memory was short',
+  SIGKILL: 'somebody killed it, or the kernel did because memory was short',
 };
 
 export type Exit = {
   readonly code: number | null;
   readonly signal: string | null;
   readonly wasReady: boolean;
+  /** Whether it was about to go anyway. */
+  readonly wasLeaving: boolean;
   /** Why, where that is known. */
   readonly reason: string | undefined;
 };
 
 /** One worker, from its fork to its exit. */
-export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
+export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: [Exit] }> {
   readonly startedAt = performance.now();
   readonly id: number;
   readonly #process: ChildProcess;
@@ -49,6 +51,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
     this.#process.on('message', (message: unknown) => {
       this.#lastBeatAt = performance.now();
       if (message === READY) this.#onReady();
+      else if (message === LEAVING) this.#onLeaving();
       else if (isHeartbeat(message)) this.#rssBytes = message.heartbeat.rssBytes;
     });
     this.#process.on('exit', (code, signal) => this.#onExit(code, signal));
@@ -58,6 +61,11 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
       this.#reason = `no process could be started: ${error.message}`;
       this.#onExit(null, null);
     });
+  }
+
+  /** Whether it accepts, or is going to. */
+  get isServing(): boolean {
+    return this.#state === 'starting' || this.#state === 'ready';
   }
 
   get isReady(): boolean {
@@ -87,7 +95,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
   }
 
   tell(report: ReloadReport): void {
-    if (this.#process.connected) this.#process.send(report);
+    this.#send(report);
   }
 
   /** The supervisor itself stood still: how long ago the last heartbeat came says nothing of the worker. */
@@ -104,15 +112,25 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
   #onExit(code: number | null, signal: string | null): void {
     if (this.#state === 'gone') return;
     clearTimeout(this.#timer);
+    const wasLeaving = this.#state === 'leaving';
     this.#state = 'gone';
-    this.emit('exit', { code, signal, wasReady: this.#wasReady, reason: this.#reason ?? CAUSES[signal ?? ''] });
+    const reason = this.#reason ?? CAUSES[signal ?? ''];
+    this.emit('exit', { code, signal, wasReady: this.#wasReady, wasLeaving, reason });
+  }
+
+  /** It drains, and nobody here has told it to. */
+  #onLeaving(): void {
+    if (this.#state !== 'ready') return;
+    this.#state = 'leaving';
+    this.#timer = this.#killAfter(supervisorPatienceMs(this.#config), 'it did not leave in time');
+    this.emit('leaving');
   }
 
   #onReady(): void {
     if (this.#farewell !== undefined) {
       // It was told while it could not listen yet.
       this.#wasReady = true;
-      this.#process.send(this.#farewell);
+      this.#send(this.#farewell);
     }
     if (this.#state !== 'starting') return;
     clearTimeout(this.#timer);
@@ -127,18 +145,28 @@ export class WorkerProcess extends EventEmitter<{ ready: []; exit: [Exit] }> {
     this.#farewell = message;
     // One that does not serve yet listens to nothing yet, and has nothing to drain.
     if (this.#state === 'starting') this.#process.kill('SIGTERM');
-    else if (this.#process.connected) this.#process.send(message);
+    else this.#send(message);
     this.#state = 'leaving';
     this.#timer = this.#killAfter(patienceMs, 'it did not leave in time');
   }
 
   #killAfter(ms: number, reason: string): NodeJS.Timeout {
-    return setTimeout(() => this.#killFor(reason, ms), ms);
+    const state = this.#state;
+    return setTimeout(() => {
+      // Where this process stood still itself, the news that there is no need to is still to be read.
+      setImmediate(() => {
+        if (this.#state === state) this.#killFor(reason, ms);
+      });
+    }, ms);
   }
 
   #killFor(reason: string, ms: number): void {
     this.#reason = reason;
-    this.#log.error({ ms, reason }, 'killing a worker');
     this.kill();
+    this.#log.error({ ms, reason }, 'killed a worker');
+  }
+
+  #send(message: typeof STOP | typeof RETIRE | ReloadReport): void {
+    if (this.#process.connected) this.#process.send(message);
   }
 }

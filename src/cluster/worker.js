@@ -1,3 +1,5 @@
 import { enter } from '../entry.js';
+import { endWithParent } from './orphan.js';
 
+endWithParent();
 enter(() => import('./worker.ts'));

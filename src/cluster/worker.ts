@@ -1,7 +1,8 @@
 import cluster from 'node:cluster';
 import type { LastReload } from '../app/operations/health.ts';
 import { readConfig } from '../config/read-config.ts';
-import { HEARTBEAT_MS, type Heartbeat, isReloadReport, RETIRE, SHARED_SOCKET_FD, STOP } from '../server/messages.ts';
+import { HEARTBEAT_MS, isReloadReport, RETIRE, SHARED_SOCKET_FD, STOP, tellParent } from '../server/messages.ts';
+import { outliveParent } from './orphan.js';
 
 /** A process that serves under the supervisor. */
 export async function main(): Promise<void> {
@@ -19,10 +20,11 @@ export async function main(): Promise<void> {
       // Under node:cluster, asking for the port gets the socket.
       ...(config.dispatch === 'shared' && !cluster.isWorker && { fd: SHARED_SOCKET_FD }),
     },
-    parent: cluster.worker ?? process,
     worker: process.argv[2] ?? '',
     lastReload: () => lastReload,
   });
+  process.on('disconnect', () => end.onParentLost());
+  outliveParent();
   process.on('message', (message) => {
     if (message === STOP) end.onStop('SIGTERM');
     if (message === RETIRE) end.onReplaced();
@@ -35,7 +37,6 @@ export async function main(): Promise<void> {
     } catch {
       // It is read from a file, and there may be no descriptor left for it.
     }
-    const message: Heartbeat = { heartbeat: { rssBytes } };
-    if (process.connected) process.send?.(message);
+    tellParent({ heartbeat: { rssBytes } });
   }, HEARTBEAT_MS).unref();
 }

@@ -9,6 +9,8 @@ export async function check(config: Config): Promise<void> {
     console.error(`The service did not start within START_TIMEOUT_MS (${config.startTimeoutMs} ms).`);
     process.exit(1);
   }, config.startTimeoutMs);
+  // Where nothing is left to happen, that is the better thing to say.
+  timeout.unref();
   // Loading it may be what never ends.
   const { buildApp } = await import('../app/app.ts');
   const { listen } = await import('./listen.ts');

@@ -7,9 +7,10 @@ import type { Connections } from './connections.ts';
 import { drain } from './drain.ts';
 import { firstAndSecond } from './first-and-second.ts';
 import { flushLog } from './log-destination.ts';
+import { LEAVING, tellParent } from './messages.ts';
 import { Patience } from './patience.ts';
 
-/** Should the drain itself hang, the process ends so long after its budget is spent. */
+/** Should the drain itself hang, the process ends so long after the longest budget that a drain may have is spent. */
 const LAST_RESORT_MS = 250;
 
 /** After a failure nobody knows what still works, so the drain is short. */
@@ -28,6 +29,8 @@ export type End = {
   readonly onSignal: (signal: string) => void;
   /** The whole service ends: no other process goes on accepting from the socket. */
   readonly onStop: (why: string) => void;
+  /** The parent is gone: the same, and nobody is there to notice that this one is not ready any more. */
+  readonly onParentLost: () => void;
   /** Another process has taken the place of this one: there is no hurry. */
   readonly onReplaced: () => void;
   readonly isEnding: () => boolean;
@@ -90,6 +93,7 @@ export function arrangeEnd(app: App, connections: Connections, config: Config, i
       return;
     }
     why = reason;
+    tellParent(LEAVING);
     patience = new Patience(delayMs, idleMs, timeoutMs);
     if (app.lifecycle.state === 'starting' && !app.server.listening) {
       // Nobody has been served, so there is nothing to wait for.
@@ -124,7 +128,14 @@ export function arrangeEnd(app: App, connections: Connections, config: Config, i
       isLastOwner = true;
       begin(reason, drainDelayMs, drainIdleMs, drainTimeoutMs);
     },
-    onReplaced: () => begin('replaced', 0, reloadIdleMs, reloadIdleMs + drainTimeoutMs),
+    onParentLost: () => {
+      isLastOwner = true;
+      begin('parent lost', 0, drainIdleMs, drainTimeoutMs);
+    },
+    onReplaced: () => {
+      app.lifecycle.isReplaced = true;
+      begin('replaced', 0, reloadIdleMs, reloadIdleMs + drainTimeoutMs);
+    },
     isEnding: () => patience !== undefined,
   };
 }

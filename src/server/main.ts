@@ -11,6 +11,5 @@ export async function main(): Promise<void> {
   await serve(config, {
     worker: process.env.NODE_APP_INSTANCE ?? 'single',
     isSocketShared: cluster.isWorker,
-    parent: cluster.worker,
   });
 }

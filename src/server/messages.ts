@@ -3,6 +3,15 @@ import type { LastReload } from '../app/operations/health.ts';
 /** A process tells its parent that it serves; PM2's `wait_ready` waits for the same word. */
 export const READY = 'ready';
 
+/** A process tells its supervisor that it begins to drain by itself, so that another one takes its place at once. */
+export const LEAVING = 'leaving';
+
+/** Tells the parent, where there is one and it listens. */
+export function tellParent(message: typeof READY | typeof LEAVING | Heartbeat): void {
+  // It may be gone by now, which is told by "disconnect" and is no failure of this message.
+  if (process.connected) process.send?.(message, () => {});
+}
+
 /** The descriptor at which a worker finds the socket that it shares with the others: the first after the standard ones. */
 export const SHARED_SOCKET_FD = 3;
 

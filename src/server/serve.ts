@@ -10,7 +10,7 @@ import { affordableConnections } from './descriptors.ts';
 import { arrangeEnd, type End } from './end.ts';
 import { type ListenAt, listen } from './listen.ts';
 import { logDestination } from './log-destination.ts';
-import { READY } from './messages.ts';
+import { READY, tellParent } from './messages.ts';
 import { isTerminalGone } from './terminal.ts';
 
 export type ServeOptions = {
@@ -20,8 +20,6 @@ export type ServeOptions = {
   readonly isSocketShared?: boolean;
   /** Where to listen, if not as the configuration says. */
   readonly listenAt?: Partial<ListenAt>;
-  /** What tells by `disconnect` that the parent is gone. */
-  readonly parent?: NodeJS.EventEmitter | undefined;
   /** Which of several processes this is, for the log and `/health`. */
   readonly worker?: string;
   /** How the last reload went, for `/health`. */
@@ -50,10 +48,10 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     if (isTerminalGone()) end.onSignal('SIGHUP');
     else log.info('SIGHUP: nothing to reload in a single process');
   });
-  options.parent?.on('disconnect', () => {
+  cluster.worker?.on('disconnect', () => {
     // Else node:cluster exits right after this, whatever is in flight.
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
-    end.onStop('parent lost');
+    end.onParentLost();
   });
 
   await app.ready();
@@ -62,7 +60,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   if (!end.isEnding()) {
     app.lifecycle.advance('ready');
     log.info({ ...Object(app.server.address()), startedMs: Math.round(performance.now()) }, 'ready');
-    process.send?.(READY);
+    tellParent(READY);
   }
   return end;
 }

@@ -19,6 +19,7 @@ export class StandardOutput implements DestinationStream {
   #isMidLine = false;
 
   write(line: string): void {
+    neverBlock();
     try {
       if (this.#isMidLine) this.#writeAll('\n', 0);
       if (this.#dropped > 0) this.#writeAll(missingLines(this.#dropped), 0);
@@ -45,6 +46,15 @@ export class StandardOutput implements DestinationStream {
       }
     }
   }
+}
+
+/**
+ * Processes that inherit their standard output share its flags with those that passed it on, and a process that starts or exits
+ * makes it block again: for all of them, and for good where the reader has stopped.
+ */
+function neverBlock(): void {
+  const { _handle: handle }: { _handle?: { setBlocking?: (isBlocking: boolean) => void } } = process.stdout as object;
+  handle?.setBlocking?.(false);
 }
 
 function missingLines(dropped: number): string {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BusyClients, ClientsOfEveryKind } from '../support/clients.ts';
 import { Cluster, childrenOf, gone } from '../support/cluster.ts';
 import { ProjectCopy } from '../support/project-copy.ts';
+import { RawConnection } from '../support/raw.ts';
 
 const CHANGED = 'src/app/operations/health.ts';
 
@@ -33,6 +34,21 @@ describe('a reload (SIGHUP)', () => {
     await clients.stop();
     expect(clients.failures).toEqual([]);
     expect(service.workers).toHaveLength(8);
+  });
+
+  it('does not make the service look unready to a balancer that asks on a kept connection', async () => {
+    const service = new Cluster();
+    const url = await service.started(2);
+    const readyz = 'GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n';
+    const connections = Array.from({ length: 6 }, () => new RawConnection(url).send(readyz));
+    for (const connection of connections) await connection.until('{"status":"ready"}');
+    service.child.kill('SIGHUP');
+    await service.logged('draining', 2);
+    for (const connection of connections) {
+      connection.received = '';
+      connection.send(readyz);
+      expect(await connection.closed()).toMatch(/^HTTP\/1.1 200 .*{"status":"draining"}$/s);
+    }
   });
 
   it('that is asked for during another follows it, once', async () => {
@@ -84,11 +100,11 @@ describe('after it', () => {
     const mend = copy.change(CHANGED, (text) => `${text}\nthrow new Error('broken');\n`);
     for (const pid of service.workers) process.kill(pid, 'SIGKILL');
     // By then the next start is seconds away.
-    await service.logged('worker exited: replacing it', 10);
+    await service.logged('worker lost: replacing it', 10);
     mend();
     service.child.kill('SIGHUP');
     await service.logged('reload: done');
-    const waits = service.lines('worker exited: replacing it').map(({ waitMs }) => Number(waitMs));
+    const waits = service.lines('worker lost: replacing it').map(({ waitMs }) => Number(waitMs));
     await new Promise((resolve) => setTimeout(resolve, Math.max(...waits)));
     expect(childrenOf(service.pid)).toHaveLength(2);
   });

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { BusyClients } from '../support/clients.ts';
-import { Cluster, gone, isRunning } from '../support/cluster.ts';
+import { Cluster, childrenOf, gone, isRunning } from '../support/cluster.ts';
+import { freePort } from '../support/free-port.ts';
 import { ProjectCopy } from '../support/project-copy.ts';
 import { RawConnection } from '../support/raw.ts';
 
@@ -92,7 +93,7 @@ describe('the supervisor', () => {
     const url = await service.started(2);
     const [first = 0] = service.workers;
     process.kill(first, 'SIGKILL');
-    await service.until(() => service.lines('worker exited: replacing it').length === 1);
+    await service.until(() => service.lines('worker lost: replacing it').length === 1);
     expect((await fetch(`${url}/greet`)).status).toBe(200);
     await service.started(3);
     expect(isRunning(first)).toBe(false);
@@ -115,7 +116,7 @@ describe('the supervisor', () => {
   });
 
   it('keeps clients waiting, instead of refusing them, when all workers die at once', async () => {
-    const service = new Cluster();
+    const service = new Cluster({ START_TAKES_MS: '500' });
     const url = await service.started(2);
     const { workers } = service;
     for (const pid of workers) process.kill(pid, 'SIGKILL');
@@ -137,6 +138,65 @@ describe('the supervisor', () => {
     expect((await fetch(`${url}/greet`)).status).toBe(200);
   });
 
+  it('starts another worker as soon as one begins to leave by itself', async () => {
+    const service = new Cluster();
+    const client = new RawConnection(await service.started(2)).send(get('/greet') + get('/slow?ms=6000'));
+    await client.until('Hello World !!!');
+    for (const pid of service.workers) process.kill(pid, 'SIGTERM');
+    await service.started(4);
+    expect(service.workers.filter(isRunning).length).toBeGreaterThanOrEqual(3);
+    expect(client.received).not.toContain('slow, but whole');
+    expect(await client.closed()).toMatch(/slow, but whole$/);
+  });
+
+  it('ends when another service takes the port first, and says so', async () => {
+    const PORT = String(await freePort());
+    const rivals = [new Cluster({ PORT }), new Cluster({ PORT })];
+    const loser = await Promise.race(rivals.map(async (service) => ({ code: await service.ended(), service })));
+    expect(loser.code).toBe(1);
+    expect(loser.service.output).toContain('the port is taken');
+    const winner = rivals.find((service) => service !== loser.service);
+    expect((await fetch(`${await winner?.started(2)}/greet`)).status).toBe(200);
+  });
+
+  it('does not kill what became ready while it stood still itself', async () => {
+    const service = new Cluster({ START_TIMEOUT_MS: '8000' });
+    await service.started(2);
+    service.child.kill('SIGHUP');
+    await service.logged('reload: starting');
+    service.child.kill('SIGSTOP');
+    await service.ready(3);
+    await sleep(8000); // START_TIMEOUT_MS
+    service.child.kill('SIGCONT');
+    await service.logged('reload: done');
+    expect(service.lines('killed a worker')).toEqual([]);
+  });
+
+  it('leaves no worker behind that was just starting when it is killed itself', async () => {
+    const copy = new ProjectCopy();
+    const service = new Cluster({}, { root: copy.root });
+    await service.started(2);
+    copy.change('src/app/app.ts', (text) => `${text}\nawait new Promise(() => setInterval(() => {}, 1000));\n`);
+    service.child.kill('SIGHUP');
+    await expect.poll(() => childrenOf(service.pid).length).toBe(3);
+    const workers = childrenOf(service.pid);
+    service.child.kill('SIGKILL');
+    await Promise.all(workers.map(gone));
+  });
+
+  it('cuts nothing short when it is killed while a worker is too busy to notice', async () => {
+    const service = new Cluster();
+    const url = await service.started(2);
+    const clients = Array.from({ length: 8 }, () => new RawConnection(url).send(get('/greet') + get('/slow?ms=5000')));
+    for (const client of clients) await client.until('Hello World !!!');
+    for (const pid of service.workers) process.kill(pid, 'SIGSTOP');
+    service.child.kill('SIGKILL');
+    await sleep(1500); // Longer than the time between two heartbeats.
+    for (const pid of service.workers) process.kill(pid, 'SIGCONT');
+    for (const client of clients) expect(await client.closed()).toMatch(/slow, but whole$/);
+    await Promise.all(service.workers.map(gone));
+  });
+
   it('leaves no worker behind when it is killed itself', async () => {
     const service = new Cluster();
     const client = new RawConnection(await service.started(2)).send(get('/greet') + get('/slow?ms=500'));
@@ -152,7 +212,7 @@ describe('the supervisor', () => {
       NODE_OPTIONS: '--import=data:text/javascript,while(process.argv[1].includes(`worker`));',
     });
     expect(await service.ended()).toBe(1);
-    expect(service.lines('killing a worker').length).toBeGreaterThanOrEqual(5);
+    expect(service.lines('killed a worker').length).toBeGreaterThanOrEqual(5);
     expect(service.lines('the service cannot start')).toHaveLength(1);
   });
 });

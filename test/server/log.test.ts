@@ -1,6 +1,7 @@
 import { openSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { Cluster, gone } from '../support/cluster.ts';
 import { freePort } from '../support/free-port.ts';
 import { Service } from '../support/processes.ts';
 
@@ -38,6 +39,23 @@ it('the service goes on when the reader of its log stops, and says later how man
   await expect.poll(untold, { timeout: 10_000 }).toBe(0);
   expect(service.lines('request').length).toBeLessThan(asked);
   expect(service.output).toContain('The log cannot be written (EAGAIN)');
+});
+
+it('a cluster goes on when the reader of its log stops, also after workers have come and gone', async () => {
+  const service = new Cluster();
+  const url = await service.started(2);
+  process.kill(service.workers[0] ?? 0, 'SIGKILL');
+  await service.started(3);
+  service.child.kill('SIGHUP');
+  await service.logged('reload: done');
+  await service.logged('drained', 2);
+  service.child.stdout?.pause();
+  const ask = async () => (await fetch(`${url}/${'x'.repeat(200)}`, { signal: AbortSignal.timeout(10_000) })).status;
+  for (let asked = 0; asked < 2000; asked++) expect(await ask()).toBe(404);
+  service.child.kill('SIGTERM');
+  await Promise.all(service.workers.map(gone));
+  service.child.stdout?.resume();
+  expect(await service.ended()).toBe(0);
 });
 
 it('the service goes on when the disk of its log is full', async () => {

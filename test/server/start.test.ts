@@ -54,6 +54,7 @@ describe.each(ENTRIES)('%s', (entry) => {
   it.each([
     ['a syntax error', 'const = 1;', 'SyntaxError'],
     ['an exception at import', "throw new Error('broken');", 'Error: broken'],
+    ['a start that waits for nothing', 'await new Promise(() => {});', 'waits for something that never happens'],
     ['a start that never ends', 'await new Promise(() => setInterval(() => {}, 1000));', 'START_TIMEOUT_MS (1500 ms)'],
   ])('finds %s in a check', async (_what, code, words) => {
     const copy = new ProjectCopy();

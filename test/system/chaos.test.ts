@@ -15,7 +15,8 @@ const TIMEOUT_MS = 5000;
 /** Kills a worker of one of these services, twice a second for a minute. @returns how many */
 async function killWorkers(services: readonly Cluster[]): Promise<number> {
   let kills = 0;
-  for (const until = performance.now() + KILLING_MS; performance.now() < until; await sleep(KILL_EVERY_MS)) {
+  for (const until = performance.now() + KILLING_MS; performance.now() < until; ) {
+    await sleep(KILL_EVERY_MS);
     const serving = services.flatMap(({ workers }) => workers.filter(isRunning));
     const victim = serving[Math.floor(Math.random() * serving.length)];
     if (victim === undefined) continue;

@@ -20,12 +20,13 @@ export type HealthOptions = {
 
 /**
  * - `/livez`: the process turns. It looks at nothing else: a restart mends no dependency.
- * - `/readyz`: send requests here; 503 while the process starts or drains.
+ * - `/readyz`: send requests here; 503 while the process starts or drains. Where another one has replaced it, whoever asks on a
+ *   kept connection is told of the service and not of this process.
  * - `/health`: the same for people, with what is known about this process.
  */
 export const health: Plugin<HealthOptions> = (app, { lifecycle, version, worker, lastReload }, done) => {
   const startedAt = performance.now();
-  const isReady = () => lifecycle.state === 'ready';
+  const isReady = () => lifecycle.state === 'ready' || (lifecycle.isReplaced && lifecycle.state === 'draining');
 
   app.addHook('onRequest', (_request, reply, next) => {
     reply.header('cache-control', 'no-store');
