@@ -163,7 +163,7 @@ describe('the supervisor', () => {
     const service = new Cluster({ START_TIMEOUT_MS: '8000' });
     await service.started(2);
     service.child.kill('SIGHUP');
-    await service.logged('reload: starting');
+    await expect.poll(() => childrenOf(service.pid).length).toBe(3);
     service.child.kill('SIGSTOP');
     await service.ready(3);
     await sleep(8000); // START_TIMEOUT_MS
