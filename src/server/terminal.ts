@@ -1,12 +1,9 @@
-import { closeSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
+
+const STDOUT = 1;
 
 /** Whether the terminal that this process writes to has been closed: then SIGHUP is not a request but the news of it. */
 export function isTerminalGone(): boolean {
-  if (!process.stdout.isTTY) return false;
-  try {
-    closeSync(openSync('/dev/tty', 'r'));
-    return false;
-  } catch {
-    return true;
-  }
+  // What it was at the start, and what the kernel says now.
+  return process.stdout.isTTY === true && !isatty(STDOUT);
 }
