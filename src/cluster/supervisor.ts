@@ -8,27 +8,16 @@ import { EXIT_CONFIG, takeSignals } from '../entry.js';
 import { firstAndSecond } from '../server/first-and-second.ts';
 import { cannotListen } from '../server/listen.ts';
 import { flushLog, logDestination } from '../server/log-destination.ts';
-import { HEARTBEAT_MS, READY, type ReloadReport, tellParent } from '../server/messages.ts';
+import { HEARTBEAT_MS, READY, tellParent } from '../server/messages.ts';
 import { isTerminalGone } from '../server/terminal.ts';
 import { forkWorker } from './fork.ts';
 import { Place } from './place.ts';
+import { Replacements } from './replacements.ts';
 import { SharedSocket } from './shared-socket.ts';
 import { type Exit, WorkerProcess } from './worker-process.ts';
 
 /** When so many starts of each worker have failed and none has succeeded, it is better to say so than to go on. */
 const BOOT_TRIES = 3;
-
-/** A worker that is too large from the start would be replaced again and again. */
-const TOO_LARGE_MIN_AGE_MS = 10_000;
-
-/**
- * The first worker of a reload serves beside the old one for so long before that one goes: a build that dies in its first
- * seconds has then cost nothing.
- */
-const PROBATION_MS = 2500;
-
-/** So many that were replaced may linger for each that serves. */
-const LEAVING_MAX = 3;
 
 const WORKERS_MAX = 1024;
 
@@ -44,6 +33,7 @@ export class Supervisor {
   readonly #log: Logger;
   readonly #port: number;
   readonly #socket: SharedSocket | undefined;
+  readonly #replacements: Replacements;
   readonly #places: Place[] = [];
   /** All that run, those that are leaving too. */
   readonly #workers = new Set<WorkerProcess>();
@@ -52,10 +42,6 @@ export class Supervisor {
   #failedStarts = 0;
   #isStopping = false;
   #exitCode = 0;
-  /** Whether workers are being replaced by plan: one thing at a time. */
-  #isReplacing = false;
-  #isReloadWanted = false;
-  #lastReload: ReloadReport | undefined;
 
   /** @throws {Error} that says what to do when the service cannot listen where it is to */
   static async run(config: Config): Promise<void> {
@@ -69,6 +55,7 @@ export class Supervisor {
     this.#port = socket?.port ?? config.port;
     if (config.dispatch === 'shared') this.#socket = socket;
     else socket?.close();
+    this.#replacements = new Replacements(this.#places, this.#workers, config, log);
   }
 
   #start(): void {
@@ -83,7 +70,7 @@ export class Supervisor {
       this.#log.fatal({ err: failure }, 'uncaught failure: exiting, the workers drain');
       this.#exit(1);
     });
-    process.on('SIGHUP', () => (isTerminalGone() ? onSignal('SIGHUP') : this.#reload()));
+    process.on('SIGHUP', () => (isTerminalGone() ? onSignal('SIGHUP') : this.#replacements.reload()));
     process.on('SIGTTIN', () => this.#scale(+1));
     process.on('SIGTTOU', () => this.#scale(-1));
     this.#log.info({ workers }, 'starting');
@@ -110,7 +97,7 @@ export class Supervisor {
     worker.on('ready', () => {
       if (!this.#wasEverReady) tellParent(READY);
       this.#wasEverReady = true;
-      if (this.#lastReload) worker.tell(this.#lastReload);
+      if (this.#replacements.lastReload) worker.tell(this.#replacements.lastReload);
     });
     worker.on('exit', (exit) => this.#onExit(worker, exit));
     return worker;
@@ -140,42 +127,6 @@ export class Supervisor {
     this.#stop(exitCode);
   }
 
-  /** One that is asked for while one runs follows it; asking more often makes it no more than one. */
-  async #reload(): Promise<void> {
-    this.#isReloadWanted = true;
-    if (this.#isReplacing) {
-      this.#log.info('reload: another one follows the one that runs');
-      return;
-    }
-    this.#isReplacing = true;
-    while (this.#isReloadWanted && !this.#isStopping) {
-      this.#isReloadWanted = false;
-      await this.#reloadOnce();
-    }
-    this.#isReplacing = false;
-  }
-
-  /** Replaces one worker after the other; stops at the first that fails, and leaves the others as they are. */
-  async #reloadOnce(): Promise<void> {
-    const startedAt = performance.now();
-    this.#log.info('reload: starting');
-    this.#hurryOldest();
-    let reason: string | undefined;
-    for (const [index, place] of [...this.#places].entries()) {
-      reason = await place.succeed(index === 0 ? PROBATION_MS : 0);
-      if (this.#isStopping) return;
-      if (reason !== undefined) break;
-    }
-    const ms = Math.round(performance.now() - startedAt);
-    const at = new Date().toISOString();
-    this.#lastReload = {
-      lastReload: reason === undefined ? { result: 'ok', at, ms } : { result: 'failed', at, ms, reason },
-    };
-    for (const worker of this.#workers) worker.tell(this.#lastReload);
-    if (reason === undefined) this.#log.info({ ms }, 'reload: done');
-    else this.#log.error({ ms, reason }, 'reload: stopped, the workers that are not replaced stay');
-  }
-
   #scale(change: 1 | -1): void {
     const workers = this.#places.length + change;
     if (this.#isStopping) return;
@@ -195,12 +146,6 @@ export class Supervisor {
     for (const worker of place?.abandon() ?? []) worker.retire();
   }
 
-  /** Workers that were replaced may take their time, but there are not to be ever more of them. */
-  #hurryOldest(): void {
-    const leaving = [...this.#workers].filter(({ isServing }) => !isServing);
-    for (const worker of leaving.slice(0, -LEAVING_MAX * this.#places.length)) worker.stop();
-  }
-
   /** Looks after the workers once a second. */
   #watch(): void {
     let lastAt = performance.now();
@@ -213,25 +158,8 @@ export class Supervisor {
         if (wasStandingStill) worker.forgive();
         else worker.killIfStandingStill();
       }
-      if (!this.#isReplacing && !this.#isStopping) this.#replaceTooLarge();
+      this.#replacements.replaceTooLarge();
     }, HEARTBEAT_MS).unref();
-  }
-
-  /** A worker above MAX_WORKER_RSS_MB is replaced as in a reload, one at a time. */
-  async #replaceTooLarge(): Promise<void> {
-    const mostBytes = this.#config.maxWorkerRssMb * 1024 * 1024;
-    if (mostBytes === 0) return;
-    const place = this.#places.find(
-      ({ current }) => current?.isReady && current.ageMs > TOO_LARGE_MIN_AGE_MS && current.rssBytes > mostBytes,
-    );
-    if (place?.current === undefined) return;
-    const { id: workerId, rssBytes } = place.current;
-    this.#log.warn({ workerId, rssBytes }, 'worker above MAX_WORKER_RSS_MB: replacing it');
-    this.#isReplacing = true;
-    const reason = await place.succeed(0);
-    this.#isReplacing = false;
-    if (reason !== undefined) this.#log.error({ workerId, reason }, 'worker not replaced');
-    if (this.#isReloadWanted) this.#reload();
   }
 
   #obey(signal: string): void {
@@ -251,6 +179,7 @@ export class Supervisor {
   #stop(exitCode: number): void {
     this.#exitCode = exitCode;
     this.#isStopping = true;
+    this.#replacements.end();
     for (const place of this.#places) place.abandon();
     // The workers are to be its last owners: they empty its queue.
     this.#socket?.close();

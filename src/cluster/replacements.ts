@@ -1,0 +1,108 @@
+import type { Logger } from 'pino';
+import type { Config } from '../config/settings.ts';
+import type { ReloadReport } from '../server/messages.ts';
+import type { Place } from './place.ts';
+import type { WorkerProcess } from './worker-process.ts';
+
+/** A worker that is too large from the start would be replaced again and again. */
+const TOO_LARGE_MIN_AGE_MS = 10_000;
+
+/**
+ * The first worker of a reload serves beside the old one for so long before that one goes: a build that dies in its first
+ * seconds has then cost nothing.
+ */
+const PROBATION_MS = 2500;
+
+/** So many that were replaced may linger for each that serves. */
+const LEAVING_MAX = 3;
+
+/** Replaces workers by plan, one at a time: all of them in a reload, or one that has grown too large. */
+export class Replacements {
+  readonly #places: readonly Place[];
+  readonly #workers: ReadonlySet<WorkerProcess>;
+  readonly #config: Config;
+  readonly #log: Logger;
+  #isReplacing = false;
+  #isReloadWanted = false;
+  #isEnding = false;
+  #lastReload: ReloadReport | undefined;
+
+  /**
+   * @param places where a worker is wanted, as it changes
+   * @param workers all that run, those that are leaving too
+   */
+  constructor(places: readonly Place[], workers: ReadonlySet<WorkerProcess>, config: Config, log: Logger) {
+    this.#places = places;
+    this.#workers = workers;
+    this.#config = config;
+    this.#log = log;
+  }
+
+  get lastReload(): ReloadReport | undefined {
+    return this.#lastReload;
+  }
+
+  /** From now on nothing is replaced. */
+  end(): void {
+    this.#isEnding = true;
+  }
+
+  /** One that is asked for while one runs follows it; asking more often makes it no more than one. */
+  async reload(): Promise<void> {
+    this.#isReloadWanted = true;
+    if (this.#isReplacing) {
+      this.#log.info('reload: another one follows the one that runs');
+      return;
+    }
+    this.#isReplacing = true;
+    while (this.#isReloadWanted && !this.#isEnding) {
+      this.#isReloadWanted = false;
+      await this.#reloadOnce();
+    }
+    this.#isReplacing = false;
+  }
+
+  /** Replaces one worker after the other; stops at the first that fails, and leaves the others as they are. */
+  async #reloadOnce(): Promise<void> {
+    const startedAt = performance.now();
+    this.#log.info('reload: starting');
+    this.#hurryOldest();
+    let reason: string | undefined;
+    for (const [index, place] of [...this.#places].entries()) {
+      reason = await place.succeed(index === 0 ? PROBATION_MS : 0);
+      if (this.#isEnding) return;
+      if (reason !== undefined) break;
+    }
+    const ms = Math.round(performance.now() - startedAt);
+    const at = new Date().toISOString();
+    this.#lastReload = {
+      lastReload: reason === undefined ? { result: 'ok', at, ms } : { result: 'failed', at, ms, reason },
+    };
+    for (const worker of this.#workers) worker.tell(this.#lastReload);
+    if (reason === undefined) this.#log.info({ ms }, 'reload: done');
+    else this.#log.error({ ms, reason }, 'reload: stopped, the workers that are not replaced stay');
+  }
+
+  /** A worker above MAX_WORKER_RSS_MB is replaced as in a reload, one at a time. */
+  async replaceTooLarge(): Promise<void> {
+    const mostBytes = this.#config.maxWorkerRssMb * 1024 * 1024;
+    if (mostBytes === 0 || this.#isReplacing || this.#isEnding) return;
+    const place = this.#places.find(
+      ({ current }) => current?.isReady && current.ageMs > TOO_LARGE_MIN_AGE_MS && current.rssBytes > mostBytes,
+    );
+    if (place?.current === undefined) return;
+    const { id: workerId, rssBytes } = place.current;
+    this.#log.warn({ workerId, rssBytes }, 'worker above MAX_WORKER_RSS_MB: replacing it');
+    this.#isReplacing = true;
+    const reason = await place.succeed(0);
+    this.#isReplacing = false;
+    if (reason !== undefined) this.#log.error({ workerId, reason }, 'worker not replaced');
+    if (this.#isReloadWanted) this.reload();
+  }
+
+  /** Workers that were replaced may take their time, but there are not to be ever more of them. */
+  #hurryOldest(): void {
+    const leaving = [...this.#workers].filter(({ isServing }) => !isServing);
+    for (const worker of leaving.slice(0, -LEAVING_MAX * this.#places.length)) worker.stop();
+  }
+}
