@@ -41,6 +41,7 @@ export class Service {
         PATH: process.env.PATH,
         PORT: '0',
         HOST: '127.0.0.1',
+        DATABASE_URL: 'file::memory:',
         NODE_OPTIONS: `--import=${EXTRA_ROUTES}`,
         ...environment,
       },
