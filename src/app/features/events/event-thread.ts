@@ -43,6 +43,8 @@ export class EventThread {
   #opening: PromiseWithResolvers<void> | undefined;
   #state: 'unopened' | 'up' | 'down' | 'closed' = 'unopened';
   #reason = '';
+  /** One that could never be opened is for the operator, not to be tried again. */
+  #wasOpen = false;
   #outbox: ToThread[] = [];
   #transferred: ArrayBuffer[] = [];
 
@@ -208,10 +210,11 @@ export class EventThread {
       case 'up':
         if (this.#state === 'down') this.#log.info('the store of the events works again');
         if (this.#state !== 'closed') this.#state = 'up';
+        this.#wasOpen = true;
         this.#opening?.resolve();
         break;
       case 'down':
-        if (this.#state === 'unopened') this.#opening?.reject(cannotOpen(this.#url, message.reason));
+        if (!this.#wasOpen) this.#opening?.reject(cannotOpen(this.#url, message.reason));
         this.#down(message.reason);
         break;
       case 'closed':
@@ -239,12 +242,11 @@ export class EventThread {
 
   /** Nobody can tell what of this has been committed: clients ask again, and ids keep that harmless. */
   #lost(): void {
-    const wasUnopened = this.#state === 'unopened';
     this.#thread = undefined;
     this.#opening?.reject(cannotOpen(this.#url, 'its thread ended'));
     this.#down('its thread ended');
     for (const request of [...this.#pending.keys()]) this.#take(request)?.reject(this.#rejected(unavailable()));
-    if (this.#state === 'closed' || wasUnopened) return;
+    if (this.#state === 'closed' || !this.#wasOpen) return;
     setTimeout(() => {
       if (this.#state !== 'closed') this.#start(false);
     }, RESTART_MS).unref();

@@ -20,7 +20,7 @@ const BUSY_PAUSE_MS = 1;
 
 /**
  * Pages of the write-ahead log after which it is copied into the database. SQLite's own 1000 copies the same pages of the index
- * over ids again and again: with random ids that made 11 µs of CPU an event of 8. At the end it is 40 MB to copy, 200 ms.
+ * over ids again and again: with random ids that made 11 µs of CPU an event of 8. Closing has 40 MB to copy then, which took 110 ms.
  */
 const CHECKPOINT_PAGES = 10_000;
 
