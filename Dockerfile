@@ -14,15 +14,18 @@ COPY src ./src
 
 # Node strips the types of each file once, here, and keeps what it compiled: processes start faster and smaller, on a
 # read-only root as well. The service is really started and drained for it; that fails the build where it would fail you.
-RUN install -d -o node -g node node_modules/.cache
+RUN install -d -o node -g node node_modules/.cache data
 USER node
 RUN for workers in 1 2; do \
       PORT=0 WORKERS=$workers node src/cluster/main.js > /tmp/log & pid=$!; \
       until grep -q '"msg":"ready"' /tmp/log; do kill -0 $pid || exit 1; sleep 0.1; done; \
       kill -TERM $pid && wait $pid || exit 1; \
-    done; rm /tmp/log; node src/server/healthcheck.js; test $? -eq 1
+    done; rm -r /tmp/log data/*; node src/server/healthcheck.js; test $? -eq 1
 USER root
 RUN chown -R root:root node_modules/.cache
+
+# Events live longer than a container. A volume is writable where the root is not.
+VOLUME /app/data
 
 # By number, so that Kubernetes can see that it is not root.
 USER 1000:1000

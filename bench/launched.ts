@@ -32,7 +32,14 @@ export class Launched {
     const at = port ?? (await freePort());
     const child = spawn(process.execPath, args, {
       cwd: `${ROOT}/${folder}`,
-      env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(at), REQUEST_LOG: 'false', ...environment },
+      env: {
+        PATH: process.env.PATH,
+        HOST: '127.0.0.1',
+        PORT: String(at),
+        REQUEST_LOG: 'false',
+        DATABASE_URL: 'file::memory:',
+        ...environment,
+      },
       stdio: ['ignore', keepsOutput ? 'pipe' : 'ignore', 'inherit'],
     });
     const launched = new Launched(child, `http://127.0.0.1:${at}`);

@@ -48,7 +48,7 @@ export async function enter(load) {
 function fail(error) {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   // These say what to do; where in the code they came from helps nobody.
-  const isForOperator = code === 'CONFIG_INVALID' || code === 'CANNOT_LISTEN';
+  const isForOperator = ['CONFIG_INVALID', 'CANNOT_LISTEN', 'CANNOT_OPEN_STORE'].includes(String(code));
   console.error(isForOperator && error instanceof Error ? error.message : error);
   process.exit(code === 'CONFIG_INVALID' ? EXIT_CONFIG : 1);
 }

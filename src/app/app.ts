@@ -1,8 +1,10 @@
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Config, defaults } from '../config/settings.ts';
+import { Checks } from './checks.ts';
 import { reportDrops } from './dropped-connections.ts';
 import { FailedStreams } from './failed-streams.ts';
+import { events } from './features/events/events.ts';
 import { hello } from './features/hello.ts';
 import { random } from './features/random.ts';
 import { sort } from './features/sort/sort.ts';
@@ -57,6 +59,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   const log = surroundings.log ?? createLogger(config, worker);
   const lifecycle = new Lifecycle();
   const metrics = new Metrics();
+  const checks = new Checks();
   const requests = new Requests(config, lifecycle, metrics);
 
   const app = Fastify({
@@ -112,12 +115,13 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   answerUnmatched(app);
   readTextValues(app);
 
-  app.register(health, { lifecycle, version: packageJson.version, worker, lastReload });
+  app.register(health, { lifecycle, checks, version: packageJson.version, worker, lastReload });
   app.register(metricsRoute, { metrics });
 
   app.register(hello);
   app.register(random);
   app.register(sort, { registry: metrics.registry, config });
+  app.register(events, { registry: metrics.registry, checks, config });
 
   return app;
 }

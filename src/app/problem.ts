@@ -6,6 +6,8 @@ export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 export type Mistake = {
   readonly in: 'query' | 'path' | 'headers' | 'body';
   readonly pointer: string;
+  /** Where that part is many documents, one a line: in which of them. The first is 1. */
+  readonly line?: number;
   readonly detail: string;
 };
 

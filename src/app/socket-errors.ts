@@ -31,7 +31,8 @@ export function answerSocketError(
   metrics.requestMalformed(status);
   log.info({ requestId: id, status, reason: error.code }, 'malformed request');
   const open = openAnswer(socket);
-  if (open) {
+  // One whose body is not complete has this error itself: its handler would wait for the rest for ever.
+  if (open?.headersSent || open?.req.complete) {
     // Ours would be taken for it, or for a part of it. It is the last one on this connection.
     if (open.headersSent) socket.destroy();
     else open.shouldKeepAlive = false;

@@ -36,7 +36,12 @@ export function readConfig(environment: Environment): Config {
     return [name, value] as const;
   });
   const config = Object.fromEntries(entries) as Config;
-  problems.push(...trustProxyProblems(config), ...dispatchProblems(config), ...timingProblems(config));
+  problems.push(
+    ...databaseUrlProblems(config),
+    ...trustProxyProblems(config),
+    ...dispatchProblems(config),
+    ...timingProblems(config),
+  );
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
 }
@@ -98,6 +103,15 @@ function dispatchProblems({ dispatch, port }: Config): string[] {
   return dispatch === 'reuse-port' && port === 0
     ? ['PORT must not be 0 with DISPATCH=reuse-port: each worker would take another port']
     : [];
+}
+
+function databaseUrlProblems({ databaseUrl }: Config): string[] {
+  // It may have a password in it, so it is not repeated.
+  return /^file:(?!\/\/(?!\/))[^?#\0]+$/.test(databaseUrl)
+    ? []
+    : [
+        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, got another value (hidden)',
+      ];
 }
 
 const ADDRESS_GROUPS = ['loopback', 'linklocal', 'uniquelocal'];

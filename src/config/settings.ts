@@ -26,6 +26,7 @@ export const settings = {
     'drainTimeoutMs',
     'reloadIdleMs',
     'maxWorkerRssMb',
+    'databaseUrl',
   ],
   properties: {
     host: {
@@ -130,6 +131,14 @@ export const settings = {
       maximum: 1_000_000,
       default: 0,
       description: 'A worker whose resident memory grows above so many MiB is replaced as in a reload. 0: never.',
+    },
+    databaseUrl: {
+      type: 'string',
+      minLength: 1,
+      default: 'file:data/events.db',
+      writeOnly: true,
+      description:
+        'Where events are kept: `file:` and the path of an SQLite database, which is made with its folder where there is none; all processes use the same. On a local disk: network file systems lock unreliably. `file::memory:` keeps them nowhere, each process its own.',
     },
   },
 } as const;

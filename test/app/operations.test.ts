@@ -1,5 +1,9 @@
+import Fastify from 'fastify';
 import supertest from 'supertest';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type Check, Checks } from '../../src/app/checks.ts';
+import { Lifecycle } from '../../src/app/lifecycle.ts';
+import { health } from '../../src/app/operations/health.ts';
 import { listeningApp, readyApp } from '../support/app.ts';
 import { RawConnection } from '../support/raw.ts';
 
@@ -22,13 +26,37 @@ describe('health', () => {
     await supertest(app.server).get('/readyz').expect(503, { status: 'draining' });
   });
 
+  it('is not ready while something that it needs is not there', async () => {
+    const checks = new Checks();
+    const lifecycle = new Lifecycle();
+    const app = Fastify().register(health, {
+      lifecycle,
+      checks,
+      version: '1',
+      worker: '1',
+      lastReload: () => undefined,
+    });
+    onTestFinished(() => app.close());
+    let check: Check = { status: 'ok' };
+    checks.add('disk', () => check);
+    lifecycle.advance('ready');
+    expect((await app.inject('/readyz')).statusCode).toBe(200);
+    check = { status: 'unavailable', reason: 'it is full' };
+    const response = await app.inject('/readyz');
+    expect(response.statusCode).toBe(503);
+    expect(response.json()).toEqual({ status: 'unavailable', failing: ['disk'] });
+    expect((await app.inject('/health')).json()).toMatchObject({ status: 'unavailable', checks: { disk: check } });
+    expect((await app.inject('/livez')).statusCode).toBe(200);
+  });
+
   it('tells people what is known', async () => {
     const { app } = await readyApp();
     app.lifecycle.advance('ready');
     const { body } = await supertest(app.server).get('/health').expect(200);
     expect(body).toEqual({
       status: 'ok',
-      checks: { lifecycle: { status: 'ok', state: 'ready' } },
+      // And those of the features.
+      checks: expect.objectContaining({ lifecycle: { status: 'ok', state: 'ready' } }),
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       node: process.version,
       worker: 'single',

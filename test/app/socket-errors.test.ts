@@ -178,3 +178,22 @@ it('survives 10,000 mutated requests without a single 5xx', async () => {
   expect(statuses.get('400')).toBeGreaterThan(100);
   expect(await new RawConnection(url).send('GET /greet HTTP/1.0\r\n\r\n').closed()).toContain('Hello World !!!');
 });
+
+describe('a body that stops in the middle', () => {
+  const head = 'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+
+  it('is over when its client closes, and nobody waits for the rest', async () => {
+    const { app, url } = await listeningApp();
+    const client = new RawConnection(url).send(`${head}Content-Length: 100\r\n\r\n{"half":`);
+    await expect.poll(() => app.requests.open.size).toBe(1);
+    client.socket.end();
+    await expect.poll(() => app.requests.open.size).toBe(0);
+  });
+
+  it('is refused where it turns out to be malformed', async () => {
+    const { app, url } = await listeningApp();
+    const client = new RawConnection(url).send(`${head}Transfer-Encoding: chunked\r\n\r\n5\r\n{"hal\r\nnonsense\r\n`);
+    expect(await client.closed()).toContain('400 Bad Request');
+    await expect.poll(() => app.requests.open.size).toBe(0);
+  });
+});

@@ -71,6 +71,22 @@ describe('the configuration', () => {
     },
   );
 
+  it.each(['file:data/events.db', 'file:/srv/events.db', 'file:///srv/events.db', 'file::memory:'])(
+    'keeps events in %s',
+    (url) => {
+      expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
+    },
+  );
+
+  it.each(['data/events.db', 'file:', 'file://host/events.db', 'mysql://root:hunter2@host/db'])(
+    'keeps no events in %s, and does not repeat it',
+    (url) => {
+      expect(problemsOf({ DATABASE_URL: url })).toEqual([
+        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, got another value (hidden)',
+      ]);
+    },
+  );
+
   it('never fails otherwise, whatever is in the environment', () => {
     const environment = fc.record(
       Object.fromEntries(settingNames.map((name) => [variableOf(name), fc.string({ maxLength: 20 })])),

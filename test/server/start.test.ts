@@ -128,7 +128,14 @@ describe.each(['1', '2'])('npm start with %s workers', (WORKERS) => {
     const port = await freePort();
     const npm = spawn('npm', ['start'], {
       cwd: ROOT,
-      env: { ...process.env, PORT: String(port), HOST: '127.0.0.1', WORKERS, NODE_OPTIONS: '' },
+      env: {
+        ...process.env,
+        PORT: String(port),
+        DATABASE_URL: 'file::memory:',
+        HOST: '127.0.0.1',
+        WORKERS,
+        NODE_OPTIONS: '',
+      },
       stdio: 'ignore',
     });
     const ended = once(npm, 'exit');

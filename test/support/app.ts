@@ -12,7 +12,7 @@ export async function readyApp(
   extend: (app: App) => void = () => {},
 ): Promise<{ app: App; log: LogLine[] }> {
   const { lines, log } = keptLog();
-  const app = buildApp(overrides, { log });
+  const app = buildApp({ databaseUrl: 'file::memory:', ...overrides }, { log });
   onTestFinished(() => app.close());
   app.register(extraRoutes);
   extend(app);

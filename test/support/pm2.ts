@@ -17,7 +17,12 @@ export class Pm2 {
 
   /** @param environment of all that it runs */
   constructor(environment: NodeJS.ProcessEnv) {
-    this.#environment = { PATH: process.env.PATH, PM2_HOME: this.#home, ...environment };
+    this.#environment = {
+      PATH: process.env.PATH,
+      PM2_HOME: this.#home,
+      DATABASE_URL: 'file::memory:',
+      ...environment,
+    };
   }
 
   run(args: string[], node = process.execPath, environment: NodeJS.ProcessEnv = {}): Promise<Outcome> {

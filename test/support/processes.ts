@@ -12,6 +12,8 @@ export type ServiceOptions = {
   readonly root?: string;
   /** How many descriptors it may have. */
   readonly openFiles?: number;
+  /** How large its files may become, in blocks of 512 or 1024 bytes: the shell's. */
+  readonly fileBlocks?: number;
   /** Where the log goes, if not to `log`: a file descriptor. */
   readonly stdout?: number | 'pipe';
 };
@@ -30,9 +32,10 @@ export class Service {
   constructor(
     entry: string,
     environment: NodeJS.ProcessEnv = {},
-    { args = [], root = ROOT, stdout = 'pipe', openFiles }: ServiceOptions = {},
+    { args = [], root = ROOT, stdout = 'pipe', openFiles, fileBlocks }: ServiceOptions = {},
   ) {
     const command = [process.execPath, entry, ...args];
+    if (fileBlocks !== undefined) command.unshift('sh', '-c', `ulimit -f ${fileBlocks}; exec "$0" "$@"`);
     if (openFiles !== undefined) command.unshift('sh', '-c', `ulimit -n ${openFiles}; exec "$0" "$@"`);
     const [program = '', ...rest] = command;
     this.child = spawn(program, rest, {
@@ -41,6 +44,7 @@ export class Service {
         PATH: process.env.PATH,
         PORT: '0',
         HOST: '127.0.0.1',
+        DATABASE_URL: 'file::memory:',
         NODE_OPTIONS: `--import=${EXTRA_ROUTES}`,
         ...environment,
       },

@@ -1,3 +1,4 @@
+import type { Checks } from '../checks.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Plugin } from '../types.ts';
 
@@ -13,6 +14,7 @@ export type LastReload = {
 
 export type HealthOptions = {
   readonly lifecycle: Lifecycle;
+  readonly checks: Checks;
   readonly version: string;
   readonly worker: string;
   readonly lastReload: () => LastReload | undefined;
@@ -20,13 +22,14 @@ export type HealthOptions = {
 
 /**
  * - `/livez`: the process turns. It looks at nothing else: a restart mends no dependency.
- * - `/readyz`: send requests here; 503 while the process starts or drains. Where another one has replaced it, whoever asks on a
- *   kept connection is told of the service and not of this process.
+ * - `/readyz`: send requests here; 503 while the process starts or drains, or something that it needs is not there. Where another
+ *   process has replaced it, whoever asks on a kept connection is told of the service and not of this process.
  * - `/health`: the same for people, with what is known about this process.
  */
-export const health: Plugin<HealthOptions> = (app, { lifecycle, version, worker, lastReload }, done) => {
+export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version, worker, lastReload }, done) => {
   const startedAt = performance.now();
-  const isReady = () => lifecycle.state === 'ready' || (lifecycle.isReplaced && lifecycle.state === 'draining');
+  const isServing = () => lifecycle.state === 'ready' || (lifecycle.isReplaced && lifecycle.state === 'draining');
+  const isReady = () => isServing() && checks.failing().length === 0;
 
   app.addHook('onRequest', (_request, reply, next) => {
     reply.header('cache-control', 'no-store');
@@ -37,14 +40,20 @@ export const health: Plugin<HealthOptions> = (app, { lifecycle, version, worker,
 
   app.get('/readyz', (_request, reply) => {
     reply.code(isReady() ? 200 : 503);
-    return { status: lifecycle.state };
+    const failing = checks.failing();
+    return lifecycle.state === 'ready' && failing.length > 0
+      ? { status: 'unavailable', failing }
+      : { status: lifecycle.state };
   });
 
   app.get('/health', (_request, reply) => {
     reply.code(isReady() ? 200 : 503);
     return {
       status: isReady() ? 'ok' : 'unavailable',
-      checks: { lifecycle: { status: isReady() ? 'ok' : 'unavailable', state: lifecycle.state } },
+      checks: {
+        lifecycle: { status: lifecycle.state === 'ready' ? 'ok' : 'unavailable', state: lifecycle.state },
+        ...checks.results(),
+      },
       version,
       node: process.version,
       worker,

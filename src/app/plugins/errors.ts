@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify';
 import { Busy } from '../busy.ts';
 import { type Mistake, PROBLEM_TYPE, type Problem, problem } from '../problem.ts';
+import { Refusal } from '../refusal.ts';
 import { REQUEST_ID_HEADER } from '../request-id.ts';
 import type { Requests } from '../requests.ts';
 import type { App } from '../types.ts';
@@ -41,7 +42,7 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   else reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(body));
 }
 
-type Explanation = { code: string; detail: string; mistakes?: Mistake[] };
+type Explanation = { code: string; detail: string; mistakes?: readonly Mistake[] };
 
 function explain(error: unknown, status: number): Explanation {
   const { code = 'ERROR', message, validation, validationContext = 'body' }: Partial<FastifyError> = toError(error);
@@ -49,6 +50,9 @@ function explain(error: unknown, status: number): Explanation {
     const part = PARTS[validationContext] ?? 'body';
     const mistakes = validation.map((failure) => mistakeOf(failure, part));
     return { code: 'VALIDATION_FAILED', detail: mistakes.map(inWords).join('; '), mistakes };
+  }
+  if (error instanceof Refusal && error.mistakes) {
+    return { code, detail: error.mistakes.map(inWords).join('; '), mistakes: error.mistakes };
   }
   const [known, detail] = FRAMEWORK_ERRORS[code] ?? [code, message ?? ''];
   if (status < 500 || error instanceof Busy) return { code: known, detail };
@@ -65,7 +69,8 @@ function mistakeOf({ keyword, instancePath, params, message = 'is wrong' }: Fail
 }
 
 function inWords(mistake: Mistake): string {
-  return `${mistake.in}${mistake.pointer} ${mistake.detail}`;
+  const line = mistake.line === undefined ? '' : ` line ${mistake.line} `;
+  return `${mistake.in}${line}${mistake.pointer} ${mistake.detail}`;
 }
 
 /** Past everything that may be what failed: the headers that the handler set, and the hooks that see each answer. */

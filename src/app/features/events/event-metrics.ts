@@ -1,0 +1,75 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { CommitReport } from './messages.ts';
+
+const BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+const BUCKETS_EVENTS = [1, 10, 100, 1000, 10_000];
+
+export type Queue = { readonly requests: number; readonly bytes: number };
+
+/** The `events_…` series of one process. */
+export class EventMetrics {
+  readonly #stored: Counter;
+  readonly #rejected: Counter<'reason'>;
+  readonly #waits: Histogram;
+  readonly #commits: Histogram;
+  readonly #sizes: Histogram;
+
+  /** @param queue is read at each scrape */
+  constructor(registry: Registry, queue: () => Queue) {
+    const registers = [registry];
+    this.#stored = new Counter({ name: 'events_stored_total', help: 'New events that were committed.', registers });
+    this.#rejected = new Counter({
+      name: 'events_rejected_total',
+      help: 'Requests whose events were not stored, by the code they were told, or client_left.',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.#waits = new Histogram({
+      name: 'events_wait_seconds',
+      help: 'Time that the oldest request of each commit had waited, complete, when the commit began.',
+      buckets: BUCKETS_SECONDS,
+      registers,
+    });
+    this.#commits = new Histogram({
+      name: 'events_commit_duration_seconds',
+      help: 'Time that commits took, waiting for other processes included.',
+      buckets: BUCKETS_SECONDS,
+      registers,
+    });
+    this.#sizes = new Histogram({
+      name: 'events_commit_size',
+      help: 'New events in each commit.',
+      buckets: BUCKETS_EVENTS,
+      registers,
+    });
+    new Gauge({
+      name: 'events_queue_length',
+      help: 'Requests that arrive or wait for their commit.',
+      registers,
+      collect() {
+        this.set(queue().requests);
+      },
+    });
+    new Gauge({
+      name: 'events_queue_bytes',
+      help: 'Bytes of these requests so far.',
+      registers,
+      collect() {
+        this.set(queue().bytes);
+      },
+    });
+  }
+
+  committed({ stored, ms, waitMs }: CommitReport): void {
+    this.#stored.inc(stored);
+    this.#waits.observe(waitMs / 1000);
+    this.#commits.observe(ms / 1000);
+    this.#sizes.observe(stored);
+  }
+
+  /** @param reason one of the codes of this feature, never what a client sent */
+  rejected(reason: string): void {
+    this.#rejected.inc({ reason: reason.toLowerCase() });
+  }
+}

@@ -1,0 +1,288 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Registry } from 'prom-client';
+import { Busy } from '../../busy.ts';
+import type { Check } from '../../checks.ts';
+import { Refusal } from '../../refusal.ts';
+import { EventMetrics } from './event-metrics.ts';
+import { BODY_MAX_BYTES, EVENTS_MAX, QUEUE_MAX_BYTES, QUEUE_MAX_REQUESTS, RETRY_AFTER_SECONDS } from './limits.ts';
+import type { Answer, Format, FromThread, RefusalMessage, ThreadData, ToThread } from './messages.ts';
+import type { PageQuery, SummaryQuery } from './store.ts';
+
+const THREAD = new URL('thread/store-thread.js', import.meta.url);
+
+/** A thread that died is replaced, but not in a tight loop. */
+const RESTART_MS = 1000;
+
+/** What the queue holds, ten times as JavaScript has it, and what the rest needs. */
+const HEAP_MAX_MB = 512;
+
+export type Part = { readonly json: Uint8Array<ArrayBuffer>; readonly next: string | undefined };
+
+type Pending = {
+  bytes: number;
+  readonly isSubmission: boolean;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (reason: Error) => void;
+};
+
+/**
+ * The event loop's side of the thread that has the store: hands it what arrives, bounds how much that is, and gives its
+ * answers to the requests they are for.
+ */
+export class EventThread {
+  readonly #url: string;
+  readonly #log: FastifyBaseLogger;
+  readonly #metrics: EventMetrics;
+  readonly #pending = new Map<number, Pending>();
+  #requests = 0;
+  #bytes = 0;
+  #lastRequest = 0;
+  #thread: Worker | undefined;
+  #opening: PromiseWithResolvers<void> | undefined;
+  #state: 'unopened' | 'up' | 'down' | 'closed' = 'unopened';
+  #reason = '';
+  /** One that could never be opened is for the operator, not to be tried again. */
+  #wasOpen = false;
+  #outbox: ToThread[] = [];
+  #transferred: ArrayBuffer[] = [];
+
+  /** @param url DATABASE_URL */
+  constructor(url: string, registry: Registry, log: FastifyBaseLogger) {
+    this.#url = url;
+    this.#log = log;
+    this.#metrics = new EventMetrics(registry, () => ({ requests: this.#requests, bytes: this.#bytes }));
+  }
+
+  get check(): Check {
+    return this.#state === 'down' ? { status: 'unavailable', reason: this.#reason } : { status: 'ok' };
+  }
+
+  /**
+   * Starts the thread and opens the store, once.
+   *
+   * @throws {Error} with the code `CANNOT_OPEN_STORE` and a sentence for the operator
+   */
+  open(): Promise<void> {
+    if (this.#opening === undefined) {
+      this.#opening = Promise.withResolvers();
+      this.#start(true);
+    }
+    return this.#opening.promise;
+  }
+
+  /**
+   * Begins to take the events of a request.
+   *
+   * @param expectedBytes what Content-Length says
+   * @throws {Busy} when as much waits as may, or the store does not work
+   * @throws {Refusal} when it is too much for one request
+   */
+  begin(format: Format, key: string | undefined, expectedBytes: number): EventSubmission {
+    if (expectedBytes > BODY_MAX_BYTES) throw this.#rejected(tooLarge());
+    if (this.#state === 'down') throw this.#rejected(unavailable());
+    if (this.#requests >= QUEUE_MAX_REQUESTS || this.#bytes + expectedBytes > QUEUE_MAX_BYTES) {
+      throw this.#rejected(queueFull());
+    }
+    const { request, answer } = this.#ask(true);
+    this.#tell({ kind: 'begin', request, format, maxEvents: EVENTS_MAX, key, arrivedAt: Date.now() });
+    return {
+      accepted: answer.then((given) => {
+        if ('accepted' in given) return given.accepted;
+        throw new Error('the thread answered something else');
+      }),
+      write: (bytes, isOwned) => this.#write(request, bytes, isOwned),
+      end: () => this.#tell({ kind: 'end', request }),
+      refuse: (reason) => this.#refuse(request, reason),
+    };
+  }
+
+  page(query: PageQuery): Promise<Part> {
+    return this.#read((request) => ({ kind: 'page', request, query }));
+  }
+
+  summary(query: SummaryQuery): Promise<Part> {
+    return this.#read((request) => ({ kind: 'summary', request, query }));
+  }
+
+  /** Commits what has arrived completely, closes the store and ends the thread. */
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    const thread = this.#thread;
+    if (thread === undefined) return;
+    const ended = once(thread, 'exit');
+    this.#tell({ kind: 'close' });
+    await ended;
+  }
+
+  async #read(message: (request: number) => ToThread): Promise<Part> {
+    if (this.#state === 'down') throw unavailable();
+    const { request, answer } = this.#ask(false);
+    this.#tell(message(request));
+    const given = await answer;
+    if ('json' in given) return given;
+    throw new Error('the thread answered something else');
+  }
+
+  #ask(isSubmission: boolean): { request: number; answer: Promise<Answer> } {
+    // A store that is kept nowhere is not opened before it is used.
+    if (this.#opening === undefined) this.open().catch(() => {});
+    const request = ++this.#lastRequest;
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.#pending.set(request, { bytes: 0, isSubmission, resolve, reject });
+    if (isSubmission) this.#requests++;
+    return { request, answer: promise };
+  }
+
+  #write(request: number, bytes: Uint8Array, isOwned: boolean): void {
+    const pending = this.#pending.get(request);
+    // Refused already: what still comes is read, so that the client reads its answer, and forgotten.
+    if (pending === undefined) return;
+    pending.bytes += bytes.length;
+    this.#bytes += bytes.length;
+    if (pending.bytes > BODY_MAX_BYTES) this.#refuse(request, tooLarge());
+    else if (this.#bytes > QUEUE_MAX_BYTES) this.#refuse(request, queueFull());
+    else {
+      const { buffer } = bytes;
+      // Only a buffer that nobody else has a part of may go to another thread as it is.
+      const isWhole = isOwned && buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length;
+      const own = isWhole ? new Uint8Array(buffer) : new Uint8Array(bytes);
+      this.#transferred.push(own.buffer);
+      this.#tell({ kind: 'bytes', request, bytes: own });
+    }
+  }
+
+  #refuse(request: number, reason: Error & { code: string }): void {
+    const pending = this.#take(request);
+    if (pending === undefined) return;
+    this.#tell({ kind: 'abort', request });
+    pending.reject(this.#rejected(reason));
+  }
+
+  #rejected<Reason extends Error & { code: string }>(reason: Reason): Reason {
+    this.#metrics.rejected(reason.code);
+    return reason;
+  }
+
+  #take(request: number): Pending | undefined {
+    const pending = this.#pending.get(request);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(request);
+    this.#bytes -= pending.bytes;
+    if (pending.isSubmission) this.#requests--;
+    return pending;
+  }
+
+  /** What is said in one turn goes in one message: most of what a message costs, it costs once. */
+  #tell(message: ToThread): void {
+    this.#outbox.push(message);
+    if (this.#outbox.length > 1) return;
+    setImmediate(() => {
+      this.#thread?.postMessage(this.#outbox, this.#transferred);
+      this.#outbox = [];
+      this.#transferred = [];
+    });
+  }
+
+  #start(mustOpen: boolean): void {
+    const workerData: ThreadData = { url: this.#url, mustOpen };
+    const thread = new Worker(THREAD, {
+      name: 'events',
+      workerData,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MAX_MB },
+      // It takes what it needs as data.
+      env: {},
+      execArgv: [],
+    });
+    this.#thread = thread;
+    thread.on('message', (message: FromThread) => this.#hear(message));
+    thread.on('error', (error) => this.#log.error({ err: error }, 'the thread of the events failed'));
+    thread.on('exit', () => this.#lost());
+  }
+
+  #hear(message: FromThread): void {
+    switch (message.kind) {
+      case 'answers':
+        if (message.commit) this.#metrics.committed(message.commit);
+        for (const answer of message.answers) this.#deliver(answer);
+        break;
+      case 'up':
+        if (this.#state === 'down') this.#log.info('the store of the events works again');
+        if (this.#state !== 'closed') this.#state = 'up';
+        this.#wasOpen = true;
+        this.#opening?.resolve();
+        break;
+      case 'down':
+        if (!this.#wasOpen) this.#opening?.reject(cannotOpen(this.#url, message.reason));
+        this.#down(message.reason);
+        break;
+      case 'closed':
+        this.#state = 'closed';
+    }
+  }
+
+  #deliver(answer: Answer): void {
+    const pending = this.#take(answer.request);
+    if ('refusal' in answer) pending?.reject(this.#rejected(toError(answer.refusal)));
+    else pending?.resolve(answer);
+  }
+
+  #down(reason: string): void {
+    if (this.#state === 'closed') return;
+    if (this.#state !== 'down' || this.#reason !== reason) {
+      this.#log.error(
+        { reason },
+        'the store of the events does not work; it is opened again as soon as that is possible',
+      );
+    }
+    this.#state = 'down';
+    this.#reason = reason;
+  }
+
+  /** Nobody can tell what of this has been committed: clients ask again, and ids keep that harmless. */
+  #lost(): void {
+    this.#thread = undefined;
+    this.#opening?.reject(cannotOpen(this.#url, 'its thread ended'));
+    this.#down('its thread ended');
+    for (const request of [...this.#pending.keys()]) this.#take(request)?.reject(this.#rejected(unavailable()));
+    if (this.#state === 'closed' || !this.#wasOpen) return;
+    setTimeout(() => {
+      if (this.#state !== 'closed') this.#start(false);
+    }, RESTART_MS).unref();
+  }
+}
+
+/** The events of one request, as they arrive. */
+export type EventSubmission = {
+  /** How many events there are, when they have been committed. Rejects when they are refused. */
+  readonly accepted: Promise<number>;
+  /** @param isOwned whether nobody else reads or writes these bytes later: then they are not copied */
+  readonly write: (bytes: Uint8Array, isOwned: boolean) => void;
+  readonly end: () => void;
+  /** Nothing of it is to be stored, if it has not ended yet. */
+  readonly refuse: (reason: Error & { code: string }) => void;
+};
+
+function toError({ status, code, detail, mistakes }: RefusalMessage): Error & { code: string } {
+  return status === 503 ? new Busy(code, detail, RETRY_AFTER_SECONDS) : new Refusal(status, code, detail, mistakes);
+}
+
+function tooLarge(): Refusal {
+  return new Refusal(413, 'BODY_TOO_LARGE', `The events of a request have at most ${BODY_MAX_BYTES} bytes.`);
+}
+
+function queueFull(): Busy {
+  return new Busy('QUEUE_FULL', 'As many events wait as may. Try again later.', RETRY_AFTER_SECONDS);
+}
+
+function unavailable(): Busy {
+  return new Busy('STORE_UNAVAILABLE', 'The store does not work at present. Try again later.', RETRY_AFTER_SECONDS);
+}
+
+function cannotOpen(url: string, reason: string): Error {
+  const shown = url.replace(/\/\/[^/@]*@/, '//');
+  return Object.assign(new Error(`Cannot open the store of the events, ${shown} (DATABASE_URL): ${reason}`), {
+    code: 'CANNOT_OPEN_STORE',
+  });
+}

@@ -1,0 +1,136 @@
+import type { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+import type { Registry } from 'prom-client';
+import type { Config } from '../../../config/settings.ts';
+import type { Checks } from '../../checks.ts';
+import { Refusal } from '../../refusal.ts';
+import type { Plugin } from '../../types.ts';
+import { EventThread, type Part } from './event-thread.ts';
+import type { Format } from './messages.ts';
+import { receive } from './receive.ts';
+
+const FORMATS: Record<string, Format> = { 'application/json': 'json', 'application/x-ndjson': 'ndjson' };
+
+const NAME_MAX_CHARACTERS = 100;
+
+/** Kept nowhere, so that opening it cannot fail: it waits for the first request, and most tests have none. */
+const IN_MEMORY = 'file::memory:';
+
+const type = { type: 'string', minLength: 1, maxLength: NAME_MAX_CHARACTERS } as const;
+
+const posting = {
+  schema: {
+    headers: {
+      type: 'object',
+      properties: { 'idempotency-key': { type: 'string', minLength: 1, maxLength: NAME_MAX_CHARACTERS } },
+    },
+  },
+} as const;
+
+const paging = {
+  schema: {
+    querystring: {
+      type: 'object',
+      required: ['after', 'limit'],
+      properties: {
+        type,
+        after: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0 },
+        limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
+      },
+    },
+  },
+} as const;
+
+const summing = {
+  schema: {
+    querystring: {
+      type: 'object',
+      required: ['by', 'limit'],
+      properties: {
+        type,
+        by: { enum: ['type', 'minute'], default: 'type' },
+        after: { type: 'string', maxLength: 2 * NAME_MAX_CHARACTERS },
+        limit: { type: 'integer', minimum: 1, maximum: 1000, default: 1000 },
+      },
+    },
+  },
+} as const;
+
+export type EventsOptions = {
+  readonly registry: Registry;
+  readonly checks: Checks;
+  readonly config: Config;
+};
+
+/**
+ * Takes events and keeps them, as a model of writing much, fast, and without losing any: what was acknowledged is on the disk.
+ *
+ * - `POST /events`, an event as JSON or up to 10,000 as lines of it (`application/x-ndjson`), gzip or not, each
+ *   `{ id?, type, value?, at?, data? }` → 201 `{"accepted":2}` when all of them are committed, or none is stored. An `id`
+ *   is stored once, and so is the body of an `Idempotency-Key`: whoever got no answer asks again.
+ * - `GET /events?type=&after=&limit=` → the events by their keys (`seq`), which grow from commit to commit, and
+ *   `Link: …; rel="next"` while there are more.
+ * - `GET /events/summary?by=type|minute&type=` → count, sum, min and max of the values, first and last time; always those of
+ *   exactly the events that can be read.
+ */
+export const events: Plugin<EventsOptions> = (app, { registry, checks, config }, done) => {
+  const thread = new EventThread(config.databaseUrl, registry, app.log);
+  if (config.databaseUrl !== IN_MEMORY) app.addHook('onReady', () => thread.open());
+  app.addHook('onClose', () => thread.close());
+  checks.add('events', () => thread.check);
+
+  // The thread reads the bodies.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(Object.keys(FORMATS), (_request, body, taken) => taken(null, body));
+
+  app.post('/events', posting, async (request, reply) => {
+    const { 'idempotency-key': key, 'content-length': length = '0', 'content-type': mediaType = '' } = request.headers;
+    const isGzip = isGzipped(request.headers['content-encoding'], reply);
+    const body = request.body as Readable | undefined;
+    const format = FORMATS[mediaType.replace(/\s*;.*$/s, '').toLowerCase()];
+    if (body === undefined || format === undefined) throw new Refusal(400, 'BODY_MALFORMED', 'The body is empty.');
+    const submission = thread.begin(format, key, Number(length));
+    const accepted = await receive(body, isGzip, submission);
+    reply.code(201);
+    return { accepted };
+  });
+
+  app.get('/events', paging, async (request, reply) => {
+    const { type, after, limit } = request.query;
+    const part = await thread.page({ type, after, limit });
+    return sendPart(reply, '/events', { type, limit }, part);
+  });
+
+  app.get('/events/summary', summing, async (request, reply) => {
+    const { type, by, after, limit } = request.query;
+    const part = await thread.summary({ type, by, after, limit });
+    return sendPart(reply, '/events/summary', { by, type, limit }, part);
+  });
+  done();
+};
+
+function sendPart(reply: FastifyReply, path: string, query: Record<string, string | number | undefined>, part: Part) {
+  if (part.next !== undefined) {
+    const next = new URLSearchParams();
+    for (const [name, value] of Object.entries({ ...query, after: part.next })) {
+      if (value !== undefined) next.set(name, String(value));
+    }
+    reply.header('link', `<${path}?${next}>; rel="next"`);
+  }
+  reply.header('cache-control', 'no-store').type('application/json; charset=utf-8');
+  return reply.send(Buffer.from(part.json.buffer));
+}
+
+/** @throws {Refusal} for an encoding other than gzip */
+function isGzipped(encoding: string | undefined, reply: FastifyReply): boolean {
+  const name = encoding?.trim().toLowerCase() ?? 'identity';
+  if (name === 'identity' || name === '') return false;
+  if (name === 'gzip' || name === 'x-gzip') return true;
+  // RFC 9110, 15.5.16.
+  reply.header('accept-encoding', 'gzip');
+  throw new Refusal(
+    415,
+    'ENCODING_UNSUPPORTED',
+    'The body has a content-encoding that is not read here: send it as gzip.',
+  );
+}

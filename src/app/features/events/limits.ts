@@ -1,0 +1,16 @@
+/** What events may cost, each limit with its reason. Bytes are counted after gunzip. */
+
+/** As many as one request may bring: some ten milliseconds of the thread, and one line of a client's loop. */
+export const EVENTS_MAX = 10_000;
+
+/** One request's events are held in memory until they are committed: 10,000 of 1.6 KB, or 1000 of the largest. */
+export const BODY_MAX_BYTES = 16 * 1024 * 1024;
+
+/** What one process has taken and not committed yet: a second's work, and about 200 MB when it has been parsed. */
+export const QUEUE_MAX_BYTES = 32 * 1024 * 1024;
+
+/** Requests of which each waits for its commit: a second's work when each brings one event. */
+export const QUEUE_MAX_REQUESTS = 10_000;
+
+/** A full queue has room again when a few commits are done. */
+export const RETRY_AFTER_SECONDS = 1;

@@ -1,0 +1,311 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BatchTotals } from './batch-totals.js';
+import { KEY_KEPT_MS, KEYS_MAX, LOCKED_MAX_MS, PAGE_MAX_BYTES } from './limits.js';
+import { migrate } from './sqlite-schema.js';
+import { StoreError } from './store-error.js';
+
+/**
+ * @import { EventStore, EventValues, Outcome, PageQuery, StoredEvent, Submission, SummaryQuery, Totals } from '../store.ts'
+ */
+
+/**
+ * SQLite itself waits so long for a lock, and sleeps in this thread meanwhile. Then the thread reads what has arrived, and asks
+ * again.
+ */
+const BUSY_TIMEOUT_MS = 10;
+const BUSY_PAUSE_MS = 1;
+
+/**
+ * Pages of the write-ahead log after which it is copied into the database. SQLite's own 1000 copies the same pages of the index
+ * over ids again and again: with random ids that made 11 µs of CPU an event of 8. Closing has 40 MB to copy then, which took 110 ms.
+ */
+const CHECKPOINT_PAGES = 10_000;
+
+/** The log file shrinks to this when it has been copied, if it had become larger. */
+const LOG_KEPT_BYTES = 64 * 1024 * 1024;
+
+/** See docs/decisions/0008-events.md for what these are and what they protect against. */
+const PRAGMAS = `
+  PRAGMA synchronous = FULL;
+  PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+  PRAGMA journal_size_limit = ${LOG_KEPT_BYTES};
+  PRAGMA cache_size = -32000;
+`;
+
+/**
+ * Opens the database, and makes it and its folder where there is none.
+ *
+ * @param {string} file its path, or `:memory:`
+ * @returns {Promise<EventStore>}
+ * @throws {StoreError}
+ */
+export async function openSqliteStore(file) {
+  /** @type {DatabaseSync | undefined} */
+  let database;
+  try {
+    if (file !== ':memory:') mkdirSync(path.dirname(file), { recursive: true });
+    const opened = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+    database = opened;
+    // Each of these may find that another process is just doing the same.
+    await untilFree(() => opened.exec('PRAGMA journal_mode = WAL'));
+    opened.exec(PRAGMAS);
+    await untilFree(() => migrate(opened));
+    const store = new SqliteStore(opened);
+    await store.ping();
+    return store;
+  } catch (error) {
+    if (database?.isOpen) database.close();
+    throw toStoreError(error);
+  }
+}
+
+/** @implements {EventStore} */
+class SqliteStore {
+  #database;
+  #insert;
+  #readLastSeq;
+  #writeLastSeq;
+  #mergeTotals;
+  #mergeMinute;
+  #insertKey;
+  #readKey;
+  #forgetKeys;
+
+  /** @param {DatabaseSync} database */
+  constructor(database) {
+    this.#database = database;
+    this.#insert = database.prepare(
+      'INSERT INTO events (seq, id, type, value, at, data) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) WHERE id IS NOT NULL DO NOTHING',
+    );
+    this.#readLastSeq = database.prepare('SELECT seq FROM last_seq');
+    this.#writeLastSeq = database.prepare('UPDATE last_seq SET seq = ?');
+    const merge = `
+      count = count + excluded.count,
+      sum = sum + excluded.sum,
+      min = min(ifnull(min, excluded.min), ifnull(excluded.min, min)),
+      max = max(ifnull(max, excluded.max), ifnull(excluded.max, max)),
+      first = min(first, excluded.first),
+      last = max(last, excluded.last)`;
+    this.#mergeTotals = database.prepare(
+      `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET ${merge}`,
+    );
+    this.#mergeMinute = database.prepare(
+      `INSERT INTO totals_by_minute VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET ${merge}`,
+    );
+    this.#insertKey = database.prepare(
+      'INSERT INTO idempotency_keys (name, body_hash, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+    );
+    this.#readKey = database.prepare('SELECT body_hash FROM idempotency_keys WHERE name = ?');
+    // From the oldest on, a few more than came: a commit is never held up by it, and the table shrinks all the same.
+    this.#forgetKeys = database.prepare(`
+      DELETE FROM idempotency_keys WHERE number IN (
+        SELECT number FROM (SELECT number, at FROM idempotency_keys ORDER BY number LIMIT ?)
+        WHERE at < ? OR number <= (SELECT max(number) FROM idempotency_keys) - ${KEYS_MAX}
+      )`);
+  }
+
+  /**
+   * @param {readonly Submission[]} batch
+   * @returns {Promise<Outcome[]>}
+   */
+  async commit(batch) {
+    return this.#transaction(() => {
+      const before = Number(this.#readLastSeq.get()?.seq);
+      let seq = before;
+      const totals = new BatchTotals();
+      const outcomes = batch.map(({ values, key }) => {
+        const known = key === undefined ? undefined : this.#remember(key);
+        if (known !== undefined) return known;
+        const last = seq;
+        seq = this.#store(values, seq, totals);
+        return { stored: seq - last };
+      });
+      if (seq > before) this.#writeLastSeq.run(seq);
+      for (const [type, sums] of totals.byType()) this.#mergeTotals.run(type, ...columnsOf(sums));
+      for (const [minute, type, sums] of totals.byMinute()) this.#mergeMinute.run(minute, type, ...columnsOf(sums));
+      const keys = batch.reduce((count, { key }) => count + (key === undefined ? 0 : 1), 0);
+      if (keys > 0) this.#forgetKeys.run(keys + 10, Date.now() - KEY_KEPT_MS);
+      return outcomes;
+    });
+  }
+
+  /**
+   * @param {PageQuery} query
+   */
+  async page({ after, type, limit }) {
+    /** @type {StoredEvent[]} */
+    const events = [];
+    let bytes = 0;
+    return this.#reading(() => {
+      const where = type === undefined ? 'seq > ?' : 'type = ? AND seq > ?';
+      const select = this.#database.prepare(`SELECT * FROM events WHERE ${where} ORDER BY seq LIMIT ?`);
+      const rows = select.iterate(...(type === undefined ? [] : [type]), after, limit + 1);
+      for (const row of rows) {
+        if (events.length === limit || bytes > PAGE_MAX_BYTES) return { events, hasMore: true };
+        const event = /** @type {StoredEvent} */ (/** @type {unknown} */ (row));
+        bytes += event.data?.length ?? 0;
+        events.push(event);
+      }
+      return { events, hasMore: false };
+    });
+  }
+
+  /** @param {SummaryQuery} query */
+  async summary({ by, type, after, limit }) {
+    return this.#reading(() => {
+      const select = this.#database.prepare(
+        by === 'type'
+          ? `SELECT type, count, sum, min, max, first, last FROM totals
+              WHERE type > :after AND (:type IS NULL OR type = :type) ORDER BY type LIMIT :limit`
+          : `SELECT * FROM totals_by_minute
+              WHERE (minute, type) > (:minute, :after) ${type === undefined ? '' : 'AND type = :type'}
+              ORDER BY minute, type LIMIT :limit`,
+      );
+      const [, minute = '', name = after ?? ''] = (by === 'minute' && /^(-?\d+) (.*)$/s.exec(after ?? '')) || [];
+      const rows = select.all({
+        after: name,
+        ...(by === 'minute' && { minute: minute === '' ? Number.MIN_SAFE_INTEGER : Number(minute) }),
+        ...((by === 'type' || type !== undefined) && { type: type ?? null }),
+        limit: limit + 1,
+      });
+      const totals = /** @type {Totals[]} */ (/** @type {unknown} */ (rows.slice(0, limit)));
+      const last = rows.length > limit ? totals.at(-1) : undefined;
+      return { totals, next: last && (by === 'type' ? last.type : `${last.minute} ${last.type}`) };
+    });
+  }
+
+  /** Takes the lock and writes what is there already, which finds a full disk, too. */
+  async ping() {
+    await this.#transaction(() => this.#writeLastSeq.run(Number(this.#readLastSeq.get()?.seq)));
+  }
+
+  async close() {
+    try {
+      this.#database.close();
+    } catch (error) {
+      throw toStoreError(error);
+    }
+  }
+
+  /**
+   * Stores the events of a submission that are new.
+   *
+   * @param {EventValues} values
+   * @param {number} seq the last key that was given
+   * @param {BatchTotals} totals
+   * @returns {number} the last key that is given now
+   */
+  #store(values, seq, totals) {
+    for (let at = 0; at < values.length; ) {
+      const id = /** @type {string | null} */ (values[at++]);
+      const type = /** @type {string} */ (values[at++]);
+      const value = /** @type {number | null} */ (values[at++]);
+      const time = /** @type {number} */ (values[at++]);
+      const data = /** @type {string | null} */ (values[at++]);
+      if (this.#insert.run(seq + 1, id, type, value, time, data).changes === 0) continue;
+      seq++;
+      totals.add(type, value, time);
+    }
+    return seq;
+  }
+
+  /**
+   * @param {NonNullable<Submission['key']>} key
+   * @returns {'repeated' | 'key-reused' | undefined} undefined where the key is new
+   */
+  #remember({ name, bodyHash }) {
+    if (this.#insertKey.run(name, bodyHash, Date.now()).changes === 1) return undefined;
+    const known = /** @type {Uint8Array} */ (this.#readKey.get(name)?.body_hash);
+    return Buffer.compare(known, bodyHash) === 0 ? 'repeated' : 'key-reused';
+  }
+
+  /**
+   * @template Result
+   * @param {() => Result} work
+   * @returns {Promise<Result>}
+   */
+  async #transaction(work) {
+    try {
+      await untilFree(() => this.#database.exec('BEGIN IMMEDIATE'));
+      const result = work();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      // Some failures have rolled it back already.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw toStoreError(error);
+    }
+  }
+
+  /**
+   * @template Result
+   * @param {() => Result} work
+   * @returns {Result}
+   */
+  #reading(work) {
+    try {
+      return work();
+    } catch (error) {
+      throw toStoreError(error);
+    }
+  }
+}
+
+/**
+ * Does it again while another process has the lock.
+ *
+ * @param {() => void} work
+ */
+async function untilFree(work) {
+  for (const until = performance.now() + LOCKED_MAX_MS; ; await sleep(BUSY_PAUSE_MS)) {
+    try {
+      return work();
+    } catch (error) {
+      if (resultOf(error) !== BUSY || performance.now() > until) throw error;
+    }
+  }
+}
+
+/**
+ * @param {import('./batch-totals.js').Sums} sums
+ */
+function columnsOf({ count, sum, min, max, first, last }) {
+  return /** @type {const} */ ([count, sum, min, max, first, last]);
+}
+
+const BUSY = 5;
+
+/** SQLite's primary result codes, in words that say what to do. @see https://sqlite.org/rescode.html */
+const REASONS = new Map([
+  [BUSY, 'another process keeps it locked: end what has it open, a backup or a shell'],
+  [
+    8,
+    'it may not be written: check the owner and permissions of the file and its folder, and that the disk is not mounted read-only',
+  ],
+  [10, 'reading or writing it failed: check the disk'],
+  [11, 'it is damaged: restore it from a backup'],
+  [13, 'the disk is full: make room'],
+  [14, 'it cannot be opened: check that it is a file, and that its folder may be written by this user'],
+  [26, 'it is a file that is no SQLite database: set DATABASE_URL to another one'],
+]);
+
+/** @param {unknown} error */
+function resultOf(error) {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
+}
+
+/**
+ * @param {unknown} error
+ * @returns {StoreError}
+ */
+function toStoreError(error) {
+  if (error instanceof StoreError) return error;
+  const { message, code } = /** @type {NodeJS.ErrnoException} */ (error);
+  const result = resultOf(error);
+  const reason = REASONS.get(result ?? -1) ?? (code === 'EACCES' || code === 'EROFS' ? REASONS.get(8) : undefined);
+  const text = reason === undefined ? message : `${reason} (${message})`;
+  return new StoreError(text, result === BUSY ? 'locked' : 'failed', error);
+}

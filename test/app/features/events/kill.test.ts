@@ -1,0 +1,119 @@
+import { mkdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { Cluster, gone, isRunning } from '../../../support/cluster.ts';
+import { Service } from '../../../support/processes.ts';
+import { all, databaseFile, type Event, lines, NDJSON, type Totals, totalsOf } from './support.ts';
+
+const KILLS = 4;
+const CLIENTS = 8;
+const PER_REQUEST = 20;
+
+/** So many requests are acknowledged before each kill. */
+const ACKNOWLEDGED = 60;
+
+/** Posts events until nobody answers. Of each request it is known whether it was acknowledged. */
+class PostingClient {
+  readonly acknowledged: string[] = [];
+  readonly done: Promise<void>;
+  readonly #url: string;
+  readonly #name: string;
+
+  constructor(url: string, name: string, onAcknowledged: () => void) {
+    this.#url = url;
+    this.#name = name;
+    this.done = this.#run(onAcknowledged);
+  }
+
+  async #run(onAcknowledged: () => void): Promise<void> {
+    for (let request = 0; ; request++) {
+      const ids = Array.from({ length: PER_REQUEST }, (_, index) => `${this.#name} ${request} ${index}`);
+      const body = lines(ids.map((id, index) => ({ id, type: `type ${index % 3}`, value: index })));
+      try {
+        const response = await fetch(`${this.#url}/events`, { method: 'POST', headers: NDJSON, body });
+        if (response.status !== 201) throw new Error(`${response.status}: ${await response.text()}`);
+        expect(await response.json()).toEqual({ accepted: PER_REQUEST });
+      } catch (error) {
+        // That nobody answers is what is expected; a status would be a failure of the test.
+        if (error instanceof Error && /^\d/.test(error.message)) throw error;
+        return;
+      }
+      this.acknowledged.push(...ids);
+      onAcknowledged();
+    }
+  }
+}
+
+describe('kill -9 of all processes under load', () => {
+  it('loses nothing that was acknowledged, stores nothing twice or in part, and the totals are those of the events', async () => {
+    const file = databaseFile();
+    const acknowledged: string[] = [];
+    for (let kill = 0; kill < KILLS; kill++) {
+      const service = new Cluster({ DATABASE_URL: `file:${file}`, REQUEST_LOG: 'false' });
+      const url = await service.started(2);
+      let answers = 0;
+      const enough = Promise.withResolvers<void>();
+      const clients = Array.from(
+        { length: CLIENTS },
+        (_, index) =>
+          new PostingClient(url, `${kill} ${index}`, () => {
+            answers++;
+            if (answers === ACKNOWLEDGED) enough.resolve();
+          }),
+      );
+      await Promise.race([enough.promise, ...clients.map(({ done }) => done)]);
+      const { workers } = service;
+      for (const pid of [service.pid, ...workers]) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
+      await Promise.all([service.ended(), ...workers.map(gone), ...clients.map(({ done }) => done)]);
+      acknowledged.push(...clients.flatMap((client) => client.acknowledged));
+    }
+
+    const service = new Service('src/server/main.js', { DATABASE_URL: `file:${file}` });
+    const url = await service.ready();
+    const events = await all<Event>(url, '/events?limit=1000');
+    const ids = new Set(events.map(({ id }) => id));
+    expect(acknowledged.length).toBeGreaterThanOrEqual(KILLS * ACKNOWLEDGED * PER_REQUEST);
+    expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
+    expect(ids.size).toBe(events.length);
+    expect(events.length % PER_REQUEST).toBe(0);
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
+    expect(await all<Totals>(url, '/events/summary')).toEqual(totalsOf(events));
+  });
+});
+
+describe('a process whose store cannot be opened', () => {
+  it.each(['src/server/main.js', 'src/cluster/main.js'])('%s says why, and ends with 1', async (entry) => {
+    const file = databaseFile();
+    mkdirSync(file, { recursive: true });
+    const service = new Service(entry, { DATABASE_URL: `file:${file}`, WORKERS: '2' });
+    expect(await service.ended()).toBe(1);
+    expect(service.output).toContain('Cannot open the store of the events');
+    expect(service.output).toContain('check that it is a file');
+    expect(service.lines('ready')).toEqual([]);
+  });
+});
+
+describe('a disk without room', () => {
+  // The kernel lets the process write files of this size only: to SQLite that is a disk that is full.
+  it.runIf(process.platform === 'linux')('refuses events, acknowledges none, and keeps what it has', async () => {
+    const file = databaseFile();
+    const service = new Service('src/server/main.js', { DATABASE_URL: `file:${file}` }, { fileBlocks: 512 });
+    const url = await service.ready();
+    const post = async (name: string) => {
+      const events = Array.from({ length: 100 }, (_, index) => ({ id: `${name} ${index}`, type: 'a', value: 1 }));
+      return (await fetch(`${url}/events`, { method: 'POST', headers: NDJSON, body: lines(events) })).status;
+    };
+    let acknowledged = 0;
+    for (let status = 201; status === 201; ) {
+      status = await post(`batch ${acknowledged}`);
+      if (status === 201) acknowledged++;
+      else expect(status).toBe(503);
+    }
+    expect(acknowledged).toBeGreaterThan(0);
+    expect((await fetch(`${url}/livez`)).status).toBe(200);
+    service.child.kill('SIGKILL');
+    await service.ended();
+    const after = new Service('src/server/main.js', { DATABASE_URL: `file:${file}` });
+    const events = await all<Event>(await after.ready(), '/events?limit=1000');
+    expect(events).toHaveLength(acknowledged * 100);
+  });
+});
