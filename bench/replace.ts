@@ -1,5 +1,5 @@
 // Replaces the processes of this service, and of others, under load, and counts what their clients lose:
-// `npm run bench:replace`. Writes docs/replacements.md.
+// `npm run bench:replace`. Writes docs/replacements.md, unless `--only` names a part of what is to run.
 import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -78,9 +78,10 @@ for (const contender of CONTENDERS) {
   if (!`${contender.service} ${contender.launcher}`.includes(options.only)) continue;
   const row = await measure(contender);
   rows.push(row);
-  console.log(row.join(' | '));
+  console.error(row.join(' | '));
 }
 const title = `Node ${process.versions.node}, ${clientsOfEach} clients of each kind`;
 const machine = `${availableParallelism()} cores, ${new Date().toISOString().slice(0, 10)}`;
-if (options.only === '')
-  writeSection('docs/replacements.md', title, `${machine}.\n\n${markdownTable([head, ...rows])}`);
+const section = `${machine}.\n\n${markdownTable([head, ...rows])}`;
+console.log(`## ${title}\n\n${section}`);
+if (options.only === '') writeSection('docs/replacements.md', title, section);
