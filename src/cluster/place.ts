@@ -111,6 +111,8 @@ export class Place {
 }
 
 function obituary({ code, signal, wasReady, reason }: Exit): string {
+  // It was never born.
+  if (code === null && signal === null && reason !== undefined) return reason;
   const how = signal === null ? `with code ${code}` : `by ${signal}`;
   const when = wasReady ? 'soon after it was ready' : 'before it was ready';
   return `the new worker ended ${how} ${when}${reason === undefined ? '' : `: ${reason}`}`;

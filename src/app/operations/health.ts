@@ -41,9 +41,7 @@ export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version,
   app.get('/readyz', (_request, reply) => {
     reply.code(isReady() ? 200 : 503);
     const failing = checks.failing();
-    return lifecycle.state === 'ready' && failing.length > 0
-      ? { status: 'unavailable', failing }
-      : { status: lifecycle.state };
+    return isServing() && failing.length > 0 ? { status: 'unavailable', failing } : { status: lifecycle.state };
   });
 
   app.get('/health', (_request, reply) => {
@@ -51,7 +49,7 @@ export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version,
     return {
       status: isReady() ? 'ok' : 'unavailable',
       checks: {
-        lifecycle: { status: lifecycle.state === 'ready' ? 'ok' : 'unavailable', state: lifecycle.state },
+        lifecycle: { status: isServing() ? 'ok' : 'unavailable', state: lifecycle.state },
         ...checks.results(),
       },
       version,
