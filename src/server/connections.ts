@@ -9,6 +9,12 @@ const HANDOVER_MS = 100;
 /** For the connections that are established but not accepted yet. A thousand of them take a tenth of it. */
 const ACCEPT_QUEUE_MS = 500;
 
+/** More than a handshake takes in a local network. */
+const LAST_COMES_MS = 5;
+
+/** When no connection comes in this time, hardly any will come in the moment of closing. */
+const NOBODY_COMES_MS = 20;
+
 /** Idle connections that outstayed their time are closed in slices, spread over this window, not in one stampede. */
 const CLOSING_WINDOW_MS = 1000;
 const SLICE_MS = 10;
@@ -53,7 +59,12 @@ export class Connections {
    */
   async stopAccepting(isLastOwner: boolean): Promise<void> {
     if (!this.#server.listening) return;
-    if (isLastOwner) await this.#emptyAcceptQueue();
+    if (!isLastOwner) return this.#close();
+    await this.#emptyAcceptQueue();
+    await this.#closeBehindTheLast();
+  }
+
+  #close(): void {
     net.Server.prototype.close.call(this.#server);
   }
 
@@ -106,6 +117,30 @@ export class Connections {
     this.#server.off('connection', count);
   }
 
+  /**
+   * The queue holds one connection at most now. The loop stands still until it has come, and the kernel turns away whoever
+   * comes after it, to try again a second later. So when that one was accepted, and the queue is empty, few are left who
+   * could come in the moment of closing.
+   */
+  #closeBehindTheLast(): Promise<void> {
+    return new Promise((resolve) => {
+      let accepted = 0;
+      const accept = () => {
+        accepted++;
+        if (accepted === 1) standStill(LAST_COMES_MS);
+        else close();
+      };
+      const close = () => {
+        this.#close();
+        clearTimeout(timer);
+        this.#server.off('connection', accept);
+        resolve();
+      };
+      const timer = setTimeout(close, NOBODY_COMES_MS);
+      this.#server.prependListener('connection', accept);
+    });
+  }
+
   async #closeIdle(most: number): Promise<number> {
     let closed = 0;
     let batch: number;
@@ -147,4 +182,8 @@ async function shortTurn(): Promise<boolean> {
   const startedAt = performance.now();
   await setImmediate();
   return performance.now() - startedAt < JUST_NOW_MS;
+}
+
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
