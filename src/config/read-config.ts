@@ -107,10 +107,12 @@ function dispatchProblems({ dispatch, port }: Config): string[] {
 
 function databaseUrlProblems({ databaseUrl }: Config): string[] {
   // It may have a password in it, so it is not repeated.
-  return /^file:(?!\/\/(?!\/))[^?#\0]+$/.test(databaseUrl)
+  const isFile = /^file:(?!\/\/(?!\/))[^?#\0]+$/.test(databaseUrl);
+  const isServer = /^postgres(ql)?:\/\//.test(databaseUrl) && URL.canParse(databaseUrl);
+  return isFile || isServer
     ? []
     : [
-        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, got another value (hidden)',
+        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, or postgres://user:password@host:5432/database, got another value (hidden)',
       ];
 }
 

@@ -138,7 +138,7 @@ export const settings = {
       default: 'file:data/events.db',
       writeOnly: true,
       description:
-        'Where events are kept: `file:` and the path of an SQLite database, which is made with its folder where there is none; all processes use the same. On a local disk: network file systems lock unreliably. `file::memory:` keeps them nowhere, each process its own.',
+        'Where events are kept: `file:` and the path of an SQLite database, which is made with its folder where there is none; all processes use the same. On a local disk: network file systems lock unreliably. `file::memory:` keeps them nowhere, each process its own. Or `postgres://user:password@host:5432/database`, for several machines.',
     },
   },
 } as const;

@@ -2,11 +2,20 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Registry } from 'prom-client';
+import type { Config } from '../../../config/settings.ts';
+import { workerCount } from '../../../config/worker-count.ts';
 import { Busy } from '../../busy.ts';
 import type { Check } from '../../checks.ts';
 import { Refusal } from '../../refusal.ts';
 import { EventMetrics } from './event-metrics.ts';
-import { BODY_MAX_BYTES, EVENTS_MAX, QUEUE_MAX_BYTES, QUEUE_MAX_REQUESTS, RETRY_AFTER_SECONDS } from './limits.ts';
+import {
+  BODY_MAX_BYTES,
+  EVENTS_MAX,
+  QUEUE_MAX_BYTES,
+  QUEUE_MAX_REQUESTS,
+  READERS_MAX,
+  RETRY_AFTER_SECONDS,
+} from './limits.ts';
 import type { Answer, Format, FromThread, RefusalMessage, ThreadData, ToThread } from './messages.ts';
 import type { PageQuery, SummaryQuery } from './store.ts';
 
@@ -33,6 +42,7 @@ type Pending = {
  */
 export class EventThread {
   readonly #url: string;
+  readonly #readersMax: number;
   readonly #log: FastifyBaseLogger;
   readonly #metrics: EventMetrics;
   readonly #pending = new Map<number, Pending>();
@@ -48,9 +58,9 @@ export class EventThread {
   #outbox: ToThread[] = [];
   #transferred: ArrayBuffer[] = [];
 
-  /** @param url DATABASE_URL */
-  constructor(url: string, registry: Registry, log: FastifyBaseLogger) {
-    this.#url = url;
+  constructor(config: Config, registry: Registry, log: FastifyBaseLogger) {
+    this.#url = config.databaseUrl;
+    this.#readersMax = Math.max(1, Math.floor(READERS_MAX / workerCount(config)));
     this.#log = log;
     this.#metrics = new EventMetrics(registry, () => ({ requests: this.#requests, bytes: this.#bytes }));
   }
@@ -186,7 +196,7 @@ export class EventThread {
   }
 
   #start(mustOpen: boolean): void {
-    const workerData: ThreadData = { url: this.#url, mustOpen };
+    const workerData: ThreadData = { url: this.#url, readersMax: this.#readersMax, mustOpen };
     const thread = new Worker(THREAD, {
       name: 'events',
       workerData,
@@ -281,7 +291,9 @@ function unavailable(): Busy {
 }
 
 function cannotOpen(url: string, reason: string): Error {
-  const shown = url.replace(/\/\/[^/@]*@/, '//');
+  // Neither user nor password, nor options, which may have one in them.
+  const { protocol, host, pathname } = new URL(url);
+  const shown = url.startsWith('file:') ? url : `${protocol}//${host}${pathname}`;
   return Object.assign(new Error(`Cannot open the store of the events, ${shown} (DATABASE_URL): ${reason}`), {
     code: 'CANNOT_OPEN_STORE',
   });

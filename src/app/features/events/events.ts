@@ -74,7 +74,7 @@ export type EventsOptions = {
  *   exactly the events that can be read.
  */
 export const events: Plugin<EventsOptions> = (app, { registry, checks, config }, done) => {
-  const thread = new EventThread(config.databaseUrl, registry, app.log);
+  const thread = new EventThread(config, registry, app.log);
   if (config.databaseUrl !== IN_MEMORY) app.addHook('onReady', () => thread.open());
   app.addHook('onClose', () => thread.close());
   checks.add('events', () => thread.check);

@@ -14,3 +14,6 @@ export const QUEUE_MAX_REQUESTS = 10_000;
 
 /** A full queue has room again when a few commits are done. */
 export const RETRY_AFTER_SECONDS = 1;
+
+/** Connections to PostgreSQL for reading, of all workers together; each has one more for its commits. */
+export const READERS_MAX = 8;

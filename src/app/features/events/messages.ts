@@ -60,6 +60,8 @@ export type FromThread =
 export type ThreadData = {
   /** DATABASE_URL. */
   readonly url: string;
+  /** Connections for reading, where the store is a server. */
+  readonly readersMax: number;
   /** Whether a store that cannot be opened ends the thread, or is tried again. */
   readonly mustOpen: boolean;
 };

@@ -49,8 +49,8 @@ export type Totals = {
   /** The minute's begin, milliseconds since 1970. */
   readonly minute?: number;
   readonly count: number;
-  /** 0 where no event had a value, null where it is beyond what a double holds. */
-  readonly sum: number | null;
+  /** 0 where no event had a value. */
+  readonly sum: number;
   /** Null where no event had a value. */
   readonly min: number | null;
   readonly max: number | null;
@@ -76,7 +76,7 @@ export type EventStore = {
   page(query: PageQuery): Promise<{ events: StoredEvent[]; hasMore: boolean }>;
   /** By type, or by minute and then type. */
   summary(query: SummaryQuery): Promise<{ totals: Totals[]; next: string | undefined }>;
-  /** Whether a commit would be possible. */
+  /** Finds out whether it is still there; costs little, and changes nothing. */
   ping(): Promise<void>;
   close(): Promise<void>;
 };

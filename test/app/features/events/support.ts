@@ -1,13 +1,82 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { onTestFinished } from 'vitest';
+import { DatabaseSync } from 'node:sqlite';
+import pg from 'pg';
+import { afterAll, describe, onTestFinished } from 'vitest';
+import { isPostgresInstalled, Postgres } from './postgres.ts';
 
 /** The path of a database of this test's own, in a folder that is made with it; both are gone when the test ends. */
 export function databaseFile(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'events-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return path.join(folder, 'made/events.db');
+}
+
+let started: Promise<Postgres> | undefined;
+
+/** A server for the tests of one file. */
+export function postgres(): Promise<Postgres> {
+  started ??= Postgres.start();
+  return started;
+}
+
+afterAll(async () => (await started)?.end());
+
+/** The database as another process has it open. */
+export type OtherConnection = { readonly query: (text: string) => Promise<unknown[]> };
+
+/** What the tests need to know of one kind of store. */
+export type StoreKind = {
+  /** A DATABASE_URL that nobody has used yet. */
+  readonly newUrl: () => Promise<string>;
+  readonly connect: (url: string) => Promise<OtherConnection>;
+  /** Keeps all others from writing, until COMMIT. */
+  readonly lock: string;
+  /** Without this table nothing can be committed. */
+  readonly neededTable: string;
+  /** Lets it look as if a newer version of the service had made it. */
+  readonly makeNewer: string;
+};
+
+export const SQLITE: StoreKind = {
+  newUrl: async () => `file:${databaseFile()}`,
+  connect: async (url) => {
+    const database = new DatabaseSync(url.slice('file:'.length));
+    onTestFinished(() => database.close());
+    return {
+      query: async (text) => {
+        const statement = database.prepare(text);
+        return text.startsWith('SELECT') ? statement.all() : [statement.run()];
+      },
+    };
+  },
+  lock: 'BEGIN IMMEDIATE',
+  neededTable: 'last_seq',
+  makeNewer: 'PRAGMA user_version = 99',
+};
+
+export const POSTGRESQL: StoreKind = {
+  newUrl: async () => (await postgres()).newUrl(),
+  connect: async (url) => {
+    const client = new pg.Client(url);
+    client.on('error', () => {});
+    await client.connect();
+    onTestFinished(() => client.end());
+    return {
+      query: async (text) =>
+        [(await client.query(text)) as unknown].flat().flatMap((result) => (result as pg.QueryResult).rows),
+    };
+  },
+  lock: 'BEGIN; LOCK TABLE event_last_seq',
+  neededTable: 'event_last_seq',
+  makeNewer: 'UPDATE event_schema SET version = 99',
+};
+
+/** Describes what holds wherever events are kept. */
+export function onEachStore(suite: (kind: StoreKind) => void): void {
+  describe('kept by SQLite', () => suite(SQLITE));
+  describe.runIf(isPostgresInstalled)('kept by PostgreSQL', () => suite(POSTGRESQL));
 }
 
 export type Event = { seq: number; id?: string; type: string; value?: number; at: string; data?: unknown };

@@ -1,15 +1,24 @@
-import { openSqliteStore } from './sqlite-store.js';
-
-/** @import { EventStore } from '../store.ts' */
+/**
+ * @import { EventStore } from '../store.ts'
+ * @import { StoreError } from './store-error.js'
+ */
 
 /**
  * Opens the store that DATABASE_URL names, and brings its schema to the version of this code. Another kind of store gets its
- * line here.
+ * line here. Only what it needs is loaded.
  *
- * @param {string} url `file:` and a path, from the working directory or from the root; `file::memory:` is kept nowhere
+ * @param {string} url `file:` and a path, from the working directory or from the root; `file::memory:` is kept nowhere; or
+ *   `postgres:` and where the server is
+ * @param {number} readersMax connections for reading, where there are such
+ * @param {(reason: StoreError) => void} lost is told when it fails while nobody is using it
  * @returns {Promise<EventStore>}
- * @throws {import('./store-error.js').StoreError}
+ * @throws {StoreError}
  */
-export function openStore(url) {
+export async function openStore(url, readersMax, lost) {
+  if (/^postgres(ql)?:/.test(url)) {
+    const { openPostgresStore } = await import('./postgres-store.js');
+    return openPostgresStore(url, readersMax, lost);
+  }
+  const { openSqliteStore } = await import('./sqlite-store.js');
   return openSqliteStore(url.replace(/^file:(\/\/(?=\/))?/, ''));
 }

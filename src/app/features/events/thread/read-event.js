@@ -1,4 +1,4 @@
-import { DATA_MAX_BYTES, NAME_MAX_CHARACTERS } from './limits.js';
+import { DATA_MAX_BYTES, NAME_MAX_CHARACTERS, VALUE_MAX } from './limits.js';
 
 /**
  * @import { EventValues } from '../store.ts'
@@ -30,9 +30,8 @@ export function readEvent(event, arrivedAt, values) {
   if (type === undefined) wrong.push({ pointer: '/type', detail: 'is required' });
   else if (!isName(type)) wrong.push({ pointer: '/type', detail: NAME });
   if (id !== undefined && !isName(id)) wrong.push({ pointer: '/id', detail: NAME });
-  // JSON has no infinity, but 1e999 is read as one.
-  if (value !== undefined && !(typeof value === 'number' && Number.isFinite(value))) {
-    wrong.push({ pointer: '/value', detail: 'must be a finite number' });
+  if (value !== undefined && !(typeof value === 'number' && Math.abs(value) <= VALUE_MAX)) {
+    wrong.push({ pointer: '/value', detail: `must be a number from -${VALUE_MAX} to ${VALUE_MAX}` });
   }
   const time = at === undefined ? arrivedAt : timeOf(at);
   if (time === undefined) wrong.push({ pointer: '/at', detail: 'must be an RFC 3339 date-time' });

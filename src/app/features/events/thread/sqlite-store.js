@@ -1,9 +1,10 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BatchTotals } from './batch-totals.js';
-import { KEY_KEPT_MS, KEYS_MAX, LOCKED_MAX_MS, PAGE_MAX_BYTES } from './limits.js';
+import { KEY_KEPT_MS, KEYS_MAX, LOCKED_MAX_MS } from './limits.js';
+import { minuteCursor, pageOf, totalsPageOf } from './paging.js';
 import { migrate } from './sqlite-schema.js';
 import { StoreError } from './store-error.js';
 
@@ -53,8 +54,8 @@ export async function openSqliteStore(file) {
     await untilFree(() => opened.exec('PRAGMA journal_mode = WAL'));
     opened.exec(PRAGMAS);
     await untilFree(() => migrate(opened));
-    const store = new SqliteStore(opened);
-    await store.ping();
+    const store = new SqliteStore(opened, file);
+    await store.tryWriting();
     return store;
   } catch (error) {
     if (database?.isOpen) database.close();
@@ -65,6 +66,8 @@ export async function openSqliteStore(file) {
 /** @implements {EventStore} */
 class SqliteStore {
   #database;
+  #file;
+  #inode;
   #insert;
   #readLastSeq;
   #writeLastSeq;
@@ -74,9 +77,14 @@ class SqliteStore {
   #readKey;
   #forgetKeys;
 
-  /** @param {DatabaseSync} database */
-  constructor(database) {
+  /**
+   * @param {DatabaseSync} database
+   * @param {string} file
+   */
+  constructor(database, file) {
     this.#database = database;
+    this.#file = file;
+    this.#inode = file === ':memory:' ? undefined : statSync(file).ino;
     this.#insert = database.prepare(
       'INSERT INTO events (seq, id, type, value, at, data) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) WHERE id IS NOT NULL DO NOTHING',
     );
@@ -136,49 +144,45 @@ class SqliteStore {
    * @param {PageQuery} query
    */
   async page({ after, type, limit }) {
-    /** @type {StoredEvent[]} */
-    const events = [];
-    let bytes = 0;
     return this.#reading(() => {
       const where = type === undefined ? 'seq > ?' : 'type = ? AND seq > ?';
       const select = this.#database.prepare(`SELECT * FROM events WHERE ${where} ORDER BY seq LIMIT ?`);
       const rows = select.iterate(...(type === undefined ? [] : [type]), after, limit + 1);
-      for (const row of rows) {
-        if (events.length === limit || bytes > PAGE_MAX_BYTES) return { events, hasMore: true };
-        const event = /** @type {StoredEvent} */ (/** @type {unknown} */ (row));
-        bytes += event.data?.length ?? 0;
-        events.push(event);
-      }
-      return { events, hasMore: false };
+      return pageOf(/** @type {Iterable<StoredEvent>} */ (/** @type {unknown} */ (rows)), limit);
     });
   }
 
   /** @param {SummaryQuery} query */
-  async summary({ by, type, after, limit }) {
+  async summary(query) {
+    const { by, type, after, limit } = query;
+    const cursor = minuteCursor(after);
     return this.#reading(() => {
       const select = this.#database.prepare(
         by === 'type'
           ? `SELECT type, count, sum, min, max, first, last FROM totals
-              WHERE type > :after AND (:type IS NULL OR type = :type) ORDER BY type LIMIT :limit`
+              WHERE type > :name AND (:type IS NULL OR type = :type) ORDER BY type LIMIT :limit`
           : `SELECT * FROM totals_by_minute
-              WHERE (minute, type) > (:minute, :after) ${type === undefined ? '' : 'AND type = :type'}
+              WHERE (minute, type) > (:minute, :name) ${type === undefined ? '' : 'AND type = :type'}
               ORDER BY minute, type LIMIT :limit`,
       );
-      const [, minute = '', name = after ?? ''] = (by === 'minute' && /^(-?\d+) (.*)$/s.exec(after ?? '')) || [];
       const rows = select.all({
-        after: name,
-        ...(by === 'minute' && { minute: minute === '' ? Number.MIN_SAFE_INTEGER : Number(minute) }),
+        ...(by === 'type' ? { name: after ?? '' } : { minute: cursor.minute, name: cursor.type }),
         ...((by === 'type' || type !== undefined) && { type: type ?? null }),
         limit: limit + 1,
       });
-      const totals = /** @type {Totals[]} */ (/** @type {unknown} */ (rows.slice(0, limit)));
-      const last = rows.length > limit ? totals.at(-1) : undefined;
-      return { totals, next: last && (by === 'type' ? last.type : `${last.minute} ${last.type}`) };
+      return totalsPageOf(/** @type {Totals[]} */ (/** @type {unknown} */ (rows)), query);
     });
   }
 
-  /** Takes the lock and writes what is there already, which finds a full disk, too. */
+  /** The file may have been moved or deleted: what is written to it then is lost with it. */
   async ping() {
+    if (this.#file === ':memory:') return;
+    const { ino } = statSync(this.#file, { throwIfNoEntry: false }) ?? {};
+    if (ino !== this.#inode) throw new StoreError('it is not where it was: somebody has moved or deleted it');
+  }
+
+  /** Takes the lock and writes what is there already, which finds a full disk, too. */
+  async tryWriting() {
     await this.#transaction(() => this.#writeLastSeq.run(Number(this.#readLastSeq.get()?.seq)));
   }
 

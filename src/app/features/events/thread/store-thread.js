@@ -10,10 +10,10 @@ import { renderEvents, renderTotals } from './render.js';
  * @import { FromThread, ThreadData, ToThread } from '../messages.ts'
  */
 
-const { url, mustOpen } = /** @type {ThreadData} */ (workerData);
+const { url, readersMax, mustOpen } = /** @type {ThreadData} */ (workerData);
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 
-const store = new KeptOpen(() => openStore(url), tell);
+const store = new KeptOpen((lost) => openStore(url, readersMax, lost), tell);
 const commits = new GroupCommit(store, tell);
 
 /** Requests whose body is arriving. @type {Map<number, Incoming>} */
