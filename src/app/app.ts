@@ -8,6 +8,7 @@ import { events } from './features/events/events.ts';
 import { hello } from './features/hello.ts';
 import { random } from './features/random.ts';
 import { sort } from './features/sort/sort.ts';
+import { tellKeepAlive } from './keep-alive.ts';
 import { Lifecycle } from './lifecycle.ts';
 import {
   BODY_MAX_BYTES,
@@ -91,6 +92,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     },
     clientErrorHandler: (error, socket) => answerSocketError(error, socket, log, metrics),
   });
+  tellKeepAlive(app.server, config);
   app.server.maxConnections = config.maxConnections;
   reportDrops(app.server, log, metrics);
   // Nothing has moved for the keep-alive time or STALLED_TIMEOUT_MS. While a request is answered that alone is no reason: a

@@ -70,7 +70,7 @@ export const settings = {
       maximum: 3_600_000,
       default: 72_000,
       description:
-        'How long an idle connection is kept. Longer than the idle time-out of the proxy in front (nginx and ALB: 60 s), or it answers 502 now and then.',
+        'How long an idle connection is kept. Clients are told less: what a drain waits for them. Longer than the idle time-out of the proxy in front (nginx and ALB: 60 s), or it answers 502 now and then.',
     },
     maxConnections: {
       type: 'integer',

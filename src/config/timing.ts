@@ -43,6 +43,17 @@ export function listenTimeoutMs(config: Config): number {
   return config.startTimeoutMs + MARGIN_MS;
 }
 
+/** Clients take a second (Node) or two (undici) off what they are told. */
+const TOLD_LEAST_MS = 3000;
+
+/**
+ * How long clients are told that an idle connection is kept: no longer than a draining process waits for them. Whoever heeds
+ * it has closed the connection by then, and never sends on one that is just being closed.
+ */
+export function toldKeepAliveMs(config: Config): number {
+  return Math.min(config.keepAliveTimeoutMs, Math.max(TOLD_LEAST_MS, config.drainIdleMs));
+}
+
 /** Sentences for the operator, one for each pair of times that do not fit. */
 export function timingProblems(config: Config): string[] {
   // Of a value that is wrong by itself, and undefined here, nothing more is said.

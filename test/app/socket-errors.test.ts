@@ -99,6 +99,13 @@ describe('a connection on which nothing moves', () => {
     expect(await client.closed()).toMatch(/!!!$/);
   });
 
+  it('is kept for longer than the client is told, which is no longer than a drain waits for it', async () => {
+    const { app, url } = await listeningApp({ keepAliveTimeoutMs: 60_000, drainIdleMs: 7000 });
+    const { headers } = await fetch(`${url}/greet`);
+    expect(headers.get('keep-alive')).toBe('timeout=7');
+    expect(app.server.keepAliveTimeout + app.server.keepAliveTimeoutBuffer).toBe(60_000);
+  });
+
   it('is kept while a handler takes its time', async () => {
     const { app, url } = await listeningApp();
     app.server.setTimeout(100);

@@ -12,6 +12,7 @@ import {
   retireBudgetMs,
   retirePatienceMs,
   supervisorPatienceMs,
+  toldKeepAliveMs,
 } from '../../src/config/timing.ts';
 import { ROOT } from '../support/paths.ts';
 
@@ -66,6 +67,10 @@ describe('the timing budget', () => {
     const proxyIdleMs = timeIn('deploy/nginx/mainstay.conf', /keepalive_timeout/);
     expect(proxyIdleMs).toBeLessThan(defaults.keepAliveTimeoutMs);
     expect(proxyIdleMs).toBeLessThan(defaults.drainIdleMs);
+  });
+
+  it('has clients that heed what they are told close idle connections before a draining process would', () => {
+    expect(toldKeepAliveMs(defaults)).toBeLessThanOrEqual(defaults.drainIdleMs);
   });
 
   it('outlives the idle connections of the usual proxies', () => {

@@ -1,4 +1,6 @@
 import { Agent, type RequestOptions, request } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 
@@ -17,6 +19,8 @@ export type ClientOptions = {
   readonly timeoutMs?: number;
   /** Each pauses for a random time up to this before it asks: many clients would keep this process too busy to be clients. */
   readonly pauseMs?: number;
+  /** Whether a connection is kept no longer than the server says in `Keep-Alive: timeout=`, as Node does by itself. */
+  readonly heedsKeepAlive?: boolean;
   /** What greets: `/greet` of the tests' own routes, unless told otherwise. */
   readonly path?: string;
 };
@@ -54,7 +58,7 @@ export class BusyClients {
 
   constructor(options: ClientOptions) {
     const pauseMs = options.kind === 'thinking' ? THINKING_MS : 0;
-    this.#options = { timeoutMs: 10_000, path: '/greet', pauseMs, ...options };
+    this.#options = { timeoutMs: 10_000, path: '/greet', pauseMs, heedsKeepAlive: true, ...options };
     if (options.kind === 'undici pool' || options.kind === 'pipelining') this.#pool = poolOf(this.#options);
     const parallel = options.kind === 'pipelining' ? options.clients * PIPELINED : options.clients;
     this.#all = Promise.all(Array.from({ length: parallel }, (_, client) => this.#goOn(`client-${client}`)));
@@ -73,8 +77,9 @@ export class BusyClients {
   }
 
   async #goOn(name: string): Promise<void> {
-    const { pauseMs, kind } = this.#options;
-    const agent = new Agent({ keepAlive: kind !== 'new connection each', maxSockets: 1 });
+    const { pauseMs, kind, heedsKeepAlive } = this.#options;
+    const agentOptions = { keepAlive: kind !== 'new connection each', maxSockets: 1 };
+    const agent = heedsKeepAlive ? new Agent(agentOptions) : new DeafAgent(agentOptions);
     const ask = this.#pool ? askPool(this.#pool) : askNode(agent, this.#options);
     while (!this.#stop.signal.aborted) {
       if (pauseMs > 0) await this.#pause(Math.random() * pauseMs);
@@ -138,6 +143,14 @@ export class ClientsOfEveryKind {
 
   get #all(): BusyClients[] {
     return [...this.byKind.values()];
+  }
+}
+
+/** Keeps connections whatever the server says, like a browser or a proxy. */
+class DeafAgent extends Agent {
+  override keepSocketAlive(socket: Duplex): boolean {
+    (socket as Socket).setKeepAlive(true);
+    return true;
   }
 }
 
