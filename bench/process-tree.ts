@@ -13,7 +13,10 @@ export function processTree(pid: number): number[] {
   }
 }
 
-/** CPU milliseconds, user and system, that these processes have used so far. */
+/**
+ * CPU milliseconds, user and system, that these processes have used so far, and their children that have ended. What a tree
+ * used meanwhile is the difference between two trees, taken before and after: processes come and go.
+ */
 export function cpuMs(pids: number[]): number {
   return pids.reduce((sum, pid) => sum + cpuOf(pid), 0);
 }
@@ -22,7 +25,8 @@ function cpuOf(pid: number): number {
   try {
     // The name in the second field may contain spaces, but ends with the last bracket.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+    // utime, stime, cutime, cstime.
+    return fields.slice(11, 15).reduce((ticks, field) => ticks + Number(field), 0) * MS_PER_TICK;
   } catch {
     return 0;
   }

@@ -44,6 +44,11 @@ export class Postgres {
     execFileSync(`${BIN}/initdb`, [...options, `--pgdata=${folder}/data`], { ...user, cwd: folder, stdio: 'pipe' });
   }
 
+  /** Of its first process, from which all others descend; 0 while it is stopped. */
+  get pid(): number {
+    return this.#server?.pid ?? 0;
+  }
+
   /** Where a schema is that nobody has used yet. */
   async newUrl(port = this.port): Promise<string> {
     const schema = `schema_${++this.#schemas}`;
