@@ -5,6 +5,12 @@ const BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 const BUCKETS_EVENTS = [1, 10, 100, 1000, 10_000];
 
+/** Fastify's codes, as clients are told them. */
+const TOLD: Record<string, string> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'MEDIA_TYPE_UNSUPPORTED',
+  FST_ERR_VALIDATION: 'VALIDATION_FAILED',
+};
+
 export type Queue = { readonly requests: number; readonly bytes: number };
 
 /** The `events_…` series of one process. */
@@ -21,7 +27,7 @@ export class EventMetrics {
     this.#stored = new Counter({ name: 'events_stored_total', help: 'New events that were committed.', registers });
     this.#rejected = new Counter({
       name: 'events_rejected_total',
-      help: 'Requests whose events were not stored, by the code they were told, or client_left.',
+      help: 'Requests whose events were not acknowledged, by the code they were told, or client_left.',
       labelNames: ['reason'],
       registers,
     });
@@ -68,8 +74,8 @@ export class EventMetrics {
     this.#sizes.observe(stored);
   }
 
-  /** @param reason one of the codes of this feature, never what a client sent */
-  rejected(reason: string): void {
-    this.#rejected.inc({ reason: reason.toLowerCase() });
+  /** @param code of the error: Fastify's, or one of this feature; never what a client sent */
+  rejected(code: string): void {
+    this.#rejected.inc({ reason: (TOLD[code] ?? code).toLowerCase() });
   }
 }

@@ -41,10 +41,10 @@ type Pending = {
  * answers to the requests they are for.
  */
 export class EventThread {
+  readonly metrics: EventMetrics;
   readonly #url: string;
   readonly #readersMax: number;
   readonly #log: FastifyBaseLogger;
-  readonly #metrics: EventMetrics;
   readonly #pending = new Map<number, Pending>();
   #requests = 0;
   #bytes = 0;
@@ -62,7 +62,7 @@ export class EventThread {
     this.#url = config.databaseUrl;
     this.#readersMax = Math.max(1, Math.floor(READERS_MAX / workerCount(config)));
     this.#log = log;
-    this.#metrics = new EventMetrics(registry, () => ({ requests: this.#requests, bytes: this.#bytes }));
+    this.metrics = new EventMetrics(registry, () => ({ requests: this.#requests, bytes: this.#bytes }));
   }
 
   get check(): Check {
@@ -90,10 +90,10 @@ export class EventThread {
    * @throws {Refusal} when it is too much for one request
    */
   begin(format: Format, key: string | undefined, expectedBytes: number): EventSubmission {
-    if (expectedBytes > BODY_MAX_BYTES) throw this.#rejected(tooLarge());
-    if (this.#state === 'down') throw this.#rejected(unavailable());
+    if (expectedBytes > BODY_MAX_BYTES) throw tooLarge();
+    if (this.#state === 'down') throw unavailable();
     if (this.#requests >= QUEUE_MAX_REQUESTS || this.#bytes + expectedBytes > QUEUE_MAX_BYTES) {
-      throw this.#rejected(queueFull());
+      throw queueFull();
     }
     const { request, answer } = this.#ask(true);
     this.#tell({ kind: 'begin', request, format, maxEvents: EVENTS_MAX, key, arrivedAt: Date.now() });
@@ -163,16 +163,11 @@ export class EventThread {
     }
   }
 
-  #refuse(request: number, reason: Error & { code: string }): void {
+  #refuse(request: number, reason: Error): void {
     const pending = this.#take(request);
     if (pending === undefined) return;
     this.#tell({ kind: 'abort', request });
-    pending.reject(this.#rejected(reason));
-  }
-
-  #rejected<Reason extends Error & { code: string }>(reason: Reason): Reason {
-    this.#metrics.rejected(reason.code);
-    return reason;
+    pending.reject(reason);
   }
 
   #take(request: number): Pending | undefined {
@@ -214,7 +209,7 @@ export class EventThread {
   #hear(message: FromThread): void {
     switch (message.kind) {
       case 'answers':
-        if (message.commit) this.#metrics.committed(message.commit);
+        if (message.commit) this.metrics.committed(message.commit);
         for (const answer of message.answers) this.#deliver(answer);
         break;
       case 'up':
@@ -234,7 +229,7 @@ export class EventThread {
 
   #deliver(answer: Answer): void {
     const pending = this.#take(answer.request);
-    if ('refusal' in answer) pending?.reject(this.#rejected(toError(answer.refusal)));
+    if ('refusal' in answer) pending?.reject(toError(answer.refusal));
     else pending?.resolve(answer);
   }
 
@@ -255,7 +250,7 @@ export class EventThread {
     this.#thread = undefined;
     this.#opening?.reject(cannotOpen(this.#url, 'its thread ended'));
     this.#down('its thread ended');
-    for (const request of [...this.#pending.keys()]) this.#take(request)?.reject(this.#rejected(unavailable()));
+    for (const request of [...this.#pending.keys()]) this.#take(request)?.reject(unavailable());
     if (this.#state === 'closed' || !this.#wasOpen) return;
     setTimeout(() => {
       if (this.#state !== 'closed') this.#start(false);
@@ -271,10 +266,10 @@ export type EventSubmission = {
   readonly write: (bytes: Uint8Array, isOwned: boolean) => void;
   readonly end: () => void;
   /** Nothing of it is to be stored, if it has not ended yet. */
-  readonly refuse: (reason: Error & { code: string }) => void;
+  readonly refuse: (reason: Error) => void;
 };
 
-function toError({ status, code, detail, mistakes }: RefusalMessage): Error & { code: string } {
+function toError({ status, code, detail, mistakes }: RefusalMessage): Error {
   return status === 503 ? new Busy(code, detail, RETRY_AFTER_SECONDS) : new Refusal(status, code, detail, mistakes);
 }
 

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, onErrorHookHandler } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Config } from '../../../config/settings.ts';
 import type { Checks } from '../../checks.ts';
@@ -83,7 +83,11 @@ export const events: Plugin<EventsOptions> = (app, { registry, checks, config },
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(Object.keys(FORMATS), (_request, body, taken) => taken(null, body));
 
-  app.post('/events', posting, async (request, reply) => {
+  const onError: onErrorHookHandler = (_request, _reply, { code }, counted) => {
+    thread.metrics.rejected(code);
+    counted();
+  };
+  app.post('/events', { ...posting, onError }, async (request, reply) => {
     const { 'idempotency-key': key, 'content-length': length = '0', 'content-type': mediaType = '' } = request.headers;
     const isGzip = isGzipped(request.headers['content-encoding'], reply);
     const body = request.body as Readable | undefined;

@@ -138,9 +138,10 @@ onEachStore(({ newUrl }) => {
       ['an empty key', '{"type":"a"}', { ...NDJSON, 'idempotency-key': '' }, 400, 'VALIDATION_FAILED'],
       ['one event as large as many', `{"type":"a","data":"${'x'.repeat(200_000)}"}`, JSON_TYPE, 413, 'BODY_TOO_LARGE'],
       ['a body that is too large', 'x'.repeat(16 * 1024 * 1024 + 1), NDJSON, 413, 'BODY_TOO_LARGE'],
-    ])('refuses %s', async (_what, body, headers, status, code) => {
-      const { post, stored } = await eventsApp();
+    ])('refuses %s, and counts it', async (_what, body, headers, status, code) => {
+      const { post, stored, metric } = await eventsApp();
       expect(await post(body, headers)).toMatchObject({ status, body: { status, code } });
+      expect(await metric(`events_rejected_total{reason="${code.toLowerCase()}"}`)).toBe('1');
       expect(await stored()).toEqual([]);
     });
 
