@@ -3,47 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { Cluster, gone, isRunning } from '../../../support/cluster.ts';
 import { Service } from '../../../support/processes.ts';
-import { all, databaseFile, type Event, lines, NDJSON, onEachStore, type Totals, totalsOf } from './support.ts';
+import { expectWhole, PostingClients } from './posting-clients.ts';
+import { all, databaseFile, type Event, lines, NDJSON, onEachStore } from './support.ts';
 
 /** `KILLS=50 npx vitest run test/app/features/events/kill.test.ts` is the long form. */
 const KILLS = Number(process.env.KILLS ?? 4);
-const CLIENTS = 8;
-const PER_REQUEST = 20;
 
 /** After the first acknowledgement, each kill comes at a random moment of this time. */
 const KILLED_WITHIN_MS = 500;
-
-/** Posts events until nobody answers. Of each request it is known whether it was acknowledged. */
-class PostingClient {
-  readonly acknowledged: string[] = [];
-  readonly done: Promise<void>;
-  readonly #url: string;
-  readonly #name: string;
-
-  constructor(url: string, name: string, onAcknowledged: () => void) {
-    this.#url = url;
-    this.#name = name;
-    this.done = this.#run(onAcknowledged);
-  }
-
-  async #run(onAcknowledged: () => void): Promise<void> {
-    for (let request = 0; ; request++) {
-      const ids = Array.from({ length: PER_REQUEST }, (_, index) => `${this.#name} ${request} ${index}`);
-      const body = lines(ids.map((id, index) => ({ id, type: `type ${index % 3}`, value: index })));
-      try {
-        const response = await fetch(`${this.#url}/events`, { method: 'POST', headers: NDJSON, body });
-        if (response.status !== 201) throw new Error(`${response.status}: ${await response.text()}`);
-        expect(await response.json()).toEqual({ accepted: PER_REQUEST });
-      } catch (error) {
-        // That nobody answers is what is expected; a status would be a failure of the test.
-        if (error instanceof Error && /^\d/.test(error.message)) throw error;
-        return;
-      }
-      this.acknowledged.push(...ids);
-      onAcknowledged();
-    }
-  }
-}
 
 onEachStore(({ newUrl }) => {
   it('kill -9 of all processes under load loses nothing that was acknowledged, stores nothing twice or in part, and the totals are those of the events', async () => {
@@ -52,28 +19,18 @@ onEachStore(({ newUrl }) => {
     for (let kill = 0; kill < KILLS; kill++) {
       const service = new Cluster({ DATABASE_URL: databaseUrl, REQUEST_LOG: 'false' });
       const url = await service.started(2);
-      const first = Promise.withResolvers<void>();
-      const clients = Array.from(
-        { length: CLIENTS },
-        (_, index) => new PostingClient(url, `${kill} ${index}`, first.resolve),
-      );
-      await Promise.race([first.promise, ...clients.map(({ done }) => done)]);
+      const clients = new PostingClients(url, `${kill}`);
+      await clients.acknowledgedMore(1);
       await sleep(Math.random() * KILLED_WITHIN_MS);
       const { workers } = service;
       for (const pid of [service.pid, ...workers]) if (isRunning(pid)) process.kill(pid, 'SIGKILL');
-      await Promise.all([service.ended(), ...workers.map(gone), ...clients.map(({ done }) => done)]);
-      acknowledged.push(...clients.flatMap((client) => client.acknowledged));
+      await Promise.all([service.ended(), ...workers.map(gone), clients.ended()]);
+      expect(clients.failures.filter((failure) => /^\d/.test(failure))).toEqual([]);
+      acknowledged.push(...clients.acknowledged);
     }
-
+    expect(acknowledged.length).toBeGreaterThanOrEqual(KILLS);
     const service = new Service('src/server/main.js', { DATABASE_URL: databaseUrl });
-    const url = await service.ready();
-    const events = await all<Event>(url, '/events?limit=1000');
-    const ids = new Set(events.map(({ id }) => id));
-    expect(acknowledged.length).toBeGreaterThanOrEqual(KILLS * PER_REQUEST);
-    expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
-    expect(ids.size).toBe(events.length);
-    expect(events.length % PER_REQUEST).toBe(0);
-    expect(await all<Totals>(url, '/events/summary')).toEqual(totalsOf(events));
+    await expectWhole(await service.ready(), acknowledged);
   }, 600_000);
 });
 
