@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { Pool } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
 import type { EventService } from './event-stores.ts';
 import { cpuMs, processTree } from './process-tree.ts';
 import { percentile } from './statistics.ts';
@@ -7,10 +6,13 @@ import { percentile } from './statistics.ts';
 /** What clients send. */
 export type Load = {
   readonly name: string;
-  readonly batch: number;
   readonly clients: number;
-  readonly hasIds: boolean;
+  readonly request: () => Asked;
+  /** In each request. */
+  readonly events: number;
 };
+
+export type Asked = Pick<Dispatcher.RequestOptions, 'method' | 'path' | 'headers' | 'body'>;
 
 export type Round = {
   readonly rate: number;
@@ -33,7 +35,7 @@ export async function measure(service: EventService, load: Load, forMs: number):
   const seconds = (performance.now() - startedAt) / 1000;
   const cpu = usedMs(service.pid) - cpuBefore;
   const serverCpu = usedMs(service.serverPid) - serverCpuBefore;
-  const events = latencies.length * load.batch;
+  const events = latencies.length * load.events;
   return {
     rate: events / seconds,
     cpuUs: (cpu * 1000) / events,
@@ -45,34 +47,21 @@ export async function measure(service: EventService, load: Load, forMs: number):
 }
 
 /** @returns how long each answer took, in milliseconds */
-async function send(url: string, { batch, clients, hasIds }: Load, until: number): Promise<number[]> {
-  const body = () => Array.from({ length: batch }, (_, index) => line(index, hasIds)).join('\n');
-  // Made in advance where they may repeat: what the clients do costs the service its cores.
-  const prepared = hasIds ? undefined : body();
+async function send(url: string, { clients, request }: Load, until: number): Promise<number[]> {
   const pool = new Pool(url, { connections: clients });
   const latencies: number[] = [];
   const client = async () => {
     while (performance.now() < until) {
       const askedAt = performance.now();
-      const { statusCode, body: answer } = await pool.request({
-        path: '/events',
-        method: 'POST',
-        headers: { 'content-type': 'application/x-ndjson' },
-        body: prepared ?? body(),
-      });
-      const text = await answer.text();
-      if (statusCode !== 201) throw new Error(`${statusCode}: ${text}`);
+      const { statusCode, body } = await pool.request(request());
+      const text = await body.text();
+      if (statusCode >= 300) throw new Error(`${statusCode}: ${text}`);
       latencies.push(performance.now() - askedAt);
     }
   };
   await Promise.all(Array.from({ length: clients }, client));
   await pool.close();
   return latencies;
-}
-
-function line(index: number, hasIds: boolean): string {
-  const id = hasIds ? `"id":"${randomUUID()}",` : '';
-  return `{${id}"type":"type-${index % 5}","value":${index % 1000},"data":{"player":"player-${index % 997}"}}`;
 }
 
 function usedMs(pid: number | undefined): number {

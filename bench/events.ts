@@ -2,8 +2,9 @@
 // `npm run bench:events`. PostgreSQL and Redis are started where they are installed. CPU is that of the service's processes
 // and of the server in which it keeps events: other work on the machine changes the rate, but hardly the price. All stores
 // are in the folder for temporary files: where that is memory, let TMPDIR name one that is on a disk.
+import { randomUUID } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { type Load, measure, type Round } from './event-round.ts';
+import { type Asked, type Load, measure, type Round } from './event-round.ts';
 import { type Contender, startContenders } from './event-stores.ts';
 import { markdownTable, writeSection } from './report.ts';
 import { median } from './statistics.ts';
@@ -11,11 +12,38 @@ import { median } from './statistics.ts';
 const ROUNDS = Number(process.env.ROUNDS ?? 5);
 const ROUND_MS = Number(process.env.ROUND_MS ?? 5000);
 
+// Made in advance where they may repeat: what the clients do costs the service its cores.
+const one = post(1, false);
+const hundred = post(100, false);
+
 const LOADS: readonly Load[] = [
-  { name: 'batches of 100', batch: 100, clients: 32, hasIds: false },
-  { name: 'batches of 100, each event with a random id', batch: 100, clients: 32, hasIds: true },
-  { name: 'one by one', batch: 1, clients: 256, hasIds: false },
+  { name: 'batches of 100', clients: 32, events: 100, request: () => hundred },
+  { name: 'batches of 100, each event with a random id', clients: 32, events: 100, request: () => post(100, true) },
+  { name: 'one by one', clients: 256, events: 1, request: () => one },
 ];
+
+/** What a request costs that keeps nothing. */
+const HELLO: Load = {
+  name: '`GET /hello/John` instead',
+  clients: 256,
+  events: 1,
+  request: () => ({ method: 'GET', path: '/hello/John' }),
+};
+
+function post(events: number, hasIds: boolean): Asked {
+  const lines = Array.from({ length: events }, (_, index) => line(index, hasIds));
+  return {
+    method: 'POST',
+    path: '/events',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: lines.join('\n'),
+  };
+}
+
+function line(index: number, hasIds: boolean): string {
+  const id = hasIds ? `"id":"${randomUUID()}",` : '';
+  return `{${id}"type":"type-${index % 5}","value":${index % 1000},"data":{"player":"player-${index % 997}"}}`;
+}
 
 const HEAD = [
   '',
@@ -48,7 +76,11 @@ function row({ name, clients }: Load, { service, survivesPowerCut }: Contender, 
 
 await using ends = new AsyncDisposableStack();
 const contenders = await startContenders(ends);
-const results = LOADS.flatMap((load) => contenders.map((contender) => ({ load, contender, rounds: [] as Round[] })));
+const pairs = LOADS.flatMap((load) => contenders.map((contender) => ({ load, contender })));
+const results = [...pairs, ...contenders.slice(0, 1).map((contender) => ({ load: HELLO, contender }))].map((pair) => ({
+  ...pair,
+  rounds: [] as Round[],
+}));
 for (let round = 0; round < ROUNDS; round++) {
   for (const { load, contender, rounds } of results) {
     await using roundEnds = new AsyncDisposableStack();
