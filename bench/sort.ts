@@ -1,9 +1,9 @@
-// What four clients that sort without pause do to others, who only say hello: `npm run bench:sort`. Prints a Markdown table.
+// What four clients that sort without pause do to others, who only say hello: `npm run bench:sort`.
 import { Agent, get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Launched } from './launched.ts';
-import { markdownTable } from './report.ts';
+import { markdownTable, writeSection } from './report.ts';
 import { median, percentile } from './statistics.ts';
 
 const ROUNDS = 5;
@@ -66,5 +66,7 @@ const rows = [...results].map(([name, rounds]) => {
   const [p50, sorts] = [median(rounds.map((round) => round.p50)), median(rounds.map((round) => round.sorts))];
   return [name, p50.toFixed(2), p99.toFixed(2), `× ${(p99 / idle).toFixed(1)}`, sorts.toFixed(1)];
 });
-console.log(`Node ${process.versions.node}, ${availableParallelism()} cores, medians of ${ROUNDS} rounds\n`);
-console.log(markdownTable([head, ...rows]));
+const title = `Node ${process.versions.node}, ${availableParallelism()} cores`;
+const section = `${new Date().toISOString().slice(0, 10)}, medians of ${ROUNDS} rounds.\n\n${markdownTable([head, ...rows])}`;
+console.log(`## ${title}\n\n${section}`);
+if (process.env.WRITE === 'true') writeSection('docs/cpu-work.md', title, section);
