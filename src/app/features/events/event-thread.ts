@@ -4,19 +4,12 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Config } from '../../../config/settings.ts';
 import { workerCount } from '../../../config/worker-count.ts';
-import { Busy } from '../../busy.ts';
 import type { Check } from '../../checks.ts';
-import { Refusal } from '../../refusal.ts';
 import { EventMetrics } from './event-metrics.ts';
-import {
-  BODY_MAX_BYTES,
-  EVENTS_MAX,
-  QUEUE_MAX_BYTES,
-  QUEUE_MAX_REQUESTS,
-  READERS_MAX,
-  RETRY_AFTER_SECONDS,
-} from './limits.ts';
-import type { Answer, Format, FromThread, RefusalMessage, ThreadData, ToThread } from './messages.ts';
+import { BODY_MAX_BYTES, EVENTS_MAX, QUEUE_MAX_BYTES, QUEUE_MAX_REQUESTS, READERS_MAX } from './limits.ts';
+import type { Answer, Format, FromThread, ThreadData, ToThread } from './messages.ts';
+import { Outbox } from './outbox.ts';
+import { cannotOpen, queueFull, toError, tooLarge, unavailable } from './refusals.ts';
 import type { PageQuery, SummaryQuery } from './store.ts';
 
 const THREAD = new URL('thread/store-thread.js', import.meta.url);
@@ -55,8 +48,7 @@ export class EventThread {
   #reason = '';
   /** One that could never be opened is for the operator, not to be tried again. */
   #wasOpen = false;
-  #outbox: ToThread[] = [];
-  #transferred: ArrayBuffer[] = [];
+  readonly #outbox = new Outbox((messages, transferred) => this.#thread?.postMessage(messages, transferred));
 
   constructor(config: Config, registry: Registry, log: FastifyBaseLogger) {
     this.#url = config.databaseUrl;
@@ -96,14 +88,14 @@ export class EventThread {
       throw queueFull();
     }
     const { request, answer } = this.#ask(true);
-    this.#tell({ kind: 'begin', request, format, maxEvents: EVENTS_MAX, key, arrivedAt: Date.now() });
+    this.#outbox.add({ kind: 'begin', request, format, maxEvents: EVENTS_MAX, key, arrivedAt: Date.now() });
     return {
       accepted: answer.then((given) => {
         if ('accepted' in given) return given.accepted;
         throw new Error('the thread answered something else');
       }),
       write: (bytes, isOwned) => this.#write(request, bytes, isOwned),
-      end: () => this.#tell({ kind: 'end', request }),
+      end: () => this.#outbox.add({ kind: 'end', request }),
       refuse: (reason) => this.#refuse(request, reason),
     };
   }
@@ -122,14 +114,14 @@ export class EventThread {
     const thread = this.#thread;
     if (thread === undefined) return;
     const ended = once(thread, 'exit');
-    this.#tell({ kind: 'close' });
+    this.#outbox.add({ kind: 'close' });
     await ended;
   }
 
   async #read(message: (request: number) => ToThread): Promise<Part> {
     if (this.#state === 'down') throw unavailable();
     const { request, answer } = this.#ask(false);
-    this.#tell(message(request));
+    this.#outbox.add(message(request));
     const given = await answer;
     if ('json' in given) return given;
     throw new Error('the thread answered something else');
@@ -158,15 +150,14 @@ export class EventThread {
       // Only a buffer that nobody else has a part of may go to another thread as it is.
       const isWhole = isOwned && buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length;
       const own = isWhole ? new Uint8Array(buffer) : new Uint8Array(bytes);
-      this.#transferred.push(own.buffer);
-      this.#tell({ kind: 'bytes', request, bytes: own });
+      this.#outbox.add({ kind: 'bytes', request, bytes: own }, own.buffer);
     }
   }
 
   #refuse(request: number, reason: Error): void {
     const pending = this.#take(request);
     if (pending === undefined) return;
-    this.#tell({ kind: 'abort', request });
+    this.#outbox.add({ kind: 'abort', request });
     pending.reject(reason);
   }
 
@@ -177,17 +168,6 @@ export class EventThread {
     this.#bytes -= pending.bytes;
     if (pending.isSubmission) this.#requests--;
     return pending;
-  }
-
-  /** What is said in one turn goes in one message: most of what a message costs, it costs once. */
-  #tell(message: ToThread): void {
-    this.#outbox.push(message);
-    if (this.#outbox.length > 1) return;
-    setImmediate(() => {
-      this.#thread?.postMessage(this.#outbox, this.#transferred);
-      this.#outbox = [];
-      this.#transferred = [];
-    });
   }
 
   #start(mustOpen: boolean): void {
@@ -268,28 +248,3 @@ export type EventSubmission = {
   /** Nothing of it is to be stored, if it has not ended yet. */
   readonly refuse: (reason: Error) => void;
 };
-
-function toError({ status, code, detail, mistakes }: RefusalMessage): Error {
-  return status === 503 ? new Busy(code, detail, RETRY_AFTER_SECONDS) : new Refusal(status, code, detail, mistakes);
-}
-
-function tooLarge(): Refusal {
-  return new Refusal(413, 'BODY_TOO_LARGE', `The events of a request have at most ${BODY_MAX_BYTES} bytes.`);
-}
-
-function queueFull(): Busy {
-  return new Busy('QUEUE_FULL', 'As many events wait as may. Try again later.', RETRY_AFTER_SECONDS);
-}
-
-function unavailable(): Busy {
-  return new Busy('STORE_UNAVAILABLE', 'The store does not work at present. Try again later.', RETRY_AFTER_SECONDS);
-}
-
-function cannotOpen(url: string, reason: string): Error {
-  // Neither user nor password, nor options, which may have one in them.
-  const { protocol, host, pathname } = new URL(url);
-  const shown = url.startsWith('file:') ? url : `${protocol}//${host}${pathname}`;
-  return Object.assign(new Error(`Cannot open the store of the events, ${shown} (DATABASE_URL): ${reason}`), {
-    code: 'CANNOT_OPEN_STORE',
-  });
-}

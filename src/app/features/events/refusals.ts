@@ -1,0 +1,31 @@
+import { Busy } from '../../busy.ts';
+import { Refusal } from '../../refusal.ts';
+import { BODY_MAX_BYTES, RETRY_AFTER_SECONDS } from './limits.ts';
+import type { RefusalMessage } from './messages.ts';
+
+/** What the thread refused, as errors that are answered. */
+export function toError({ status, code, detail, mistakes }: RefusalMessage): Error {
+  return status === 503 ? new Busy(code, detail, RETRY_AFTER_SECONDS) : new Refusal(status, code, detail, mistakes);
+}
+
+export function tooLarge(): Refusal {
+  return new Refusal(413, 'BODY_TOO_LARGE', `The events of a request have at most ${BODY_MAX_BYTES} bytes.`);
+}
+
+export function queueFull(): Busy {
+  return new Busy('QUEUE_FULL', 'As many events wait as may. Try again later.', RETRY_AFTER_SECONDS);
+}
+
+export function unavailable(): Busy {
+  return new Busy('STORE_UNAVAILABLE', 'The store does not work at present. Try again later.', RETRY_AFTER_SECONDS);
+}
+
+/** @param url DATABASE_URL */
+export function cannotOpen(url: string, reason: string): Error {
+  // Neither user nor password, nor options, which may have one in them.
+  const { protocol, host, pathname } = new URL(url);
+  const shown = url.startsWith('file:') ? url : `${protocol}//${host}${pathname}`;
+  return Object.assign(new Error(`Cannot open the store of the events, ${shown} (DATABASE_URL): ${reason}`), {
+    code: 'CANNOT_OPEN_STORE',
+  });
+}
