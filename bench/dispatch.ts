@@ -62,10 +62,15 @@ async function balance(mode: Mode, kind: Kind): Promise<[least: number, most: nu
   return [Math.round((100 * Math.min(...used)) / share), Math.round((100 * Math.max(...used)) / share)];
 }
 
+/** Clients that connect anew for each request. */
+function connecting({ url }: Launched, clients: number, timeoutMs = 10_000): BusyClients {
+  return new BusyClients({ url, path: '/hello', clients, kind: 'new connection each', timeoutMs });
+}
+
 /** Requests asked and lost in reloads under 500 clients that connect anew for each. */
 async function lostInReloads(mode: Mode, reloads: number): Promise<[asked: number, lost: number]> {
   const service = await start(mode, 2);
-  const clients = new BusyClients({ url: service.url, path: '/hello', clients: 500, kind: 'new connection each' });
+  const clients = connecting(service, 500);
   for (let reload = 0; reload < reloads; reload++) {
     service.signal('SIGHUP');
     await sleep(5000);
@@ -78,13 +83,7 @@ async function lostInReloads(mode: Mode, reloads: number): Promise<[asked: numbe
 /** Clients that hung, and requests that were reset, while a worker was killed twice a second. */
 async function hangsInKills(mode: Mode): Promise<[hung: number, reset: number]> {
   const service = await start(mode);
-  const clients = new BusyClients({
-    url: service.url,
-    path: '/hello',
-    clients: 32,
-    kind: 'new connection each',
-    timeoutMs: 3000,
-  });
+  const clients = connecting(service, 32, 3000);
   for (const until = performance.now() + KILLING_MS; performance.now() < until; await sleep(500)) {
     const [, ...workers] = processTree(service.pid);
     const victim = workers[Math.floor(Math.random() * workers.length)];
@@ -99,13 +98,7 @@ async function hangsInKills(mode: Mode): Promise<[hung: number, reset: number]> 
 /** Of 32 clients that connect anew for each request, how many requests waited for a second, while one worker stood still for two. */
 async function waitedForStandstill(mode: Mode): Promise<number> {
   const service = await start(mode);
-  const clients = new BusyClients({
-    url: service.url,
-    path: '/hello',
-    clients: 32,
-    kind: 'new connection each',
-    timeoutMs: 1000,
-  });
+  const clients = connecting(service, 32, 1000);
   await clients.asked(500);
   const [, victim = 0] = processTree(service.pid);
   process.kill(victim, 'SIGSTOP');
