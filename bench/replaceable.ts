@@ -114,7 +114,7 @@ async function behindNginx(): Promise<Replaceable> {
         await instance.stop();
         instances.set(port, await start(port));
         // Longer than nginx' proxy_connect_timeout: whoever waits for this one is to find it before the other one goes.
-        await sleep(500);
+        await sleep(1500);
       }
     },
     stop: async () => {
