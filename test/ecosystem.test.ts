@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ClientsOfEveryKind } from './support/clients.ts';
 import { EXTRA_ROUTES, ROOT } from './support/paths.ts';
-import { type Instance, Pm2 } from './support/pm2.ts';
+import { type Instance, Pm2, SERVICE } from './support/pm2.ts';
 import { OLD_NODE } from './support/processes.ts';
 import { RawConnection } from './support/raw.ts';
 
@@ -22,7 +22,7 @@ function pm2With(environment: NodeJS.ProcessEnv = {}): Pm2 {
   return pm2;
 }
 
-const urlOf = (pm2: Pm2) => `http://127.0.0.1:${pm2.log('mainstay').find(({ msg }) => msg === 'ready')?.port}`;
+const urlOf = (pm2: Pm2) => `http://127.0.0.1:${pm2.log.find(({ msg }) => msg === 'ready')?.port}`;
 const statuses = (instances: Instance[]) => instances.map(({ pm2_env }) => pm2_env.status);
 
 describe('under PM2, the service', () => {
@@ -35,12 +35,12 @@ describe('under PM2, the service', () => {
       'GET /greet HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=2000 HTTP/1.1\r\nHost: x\r\n\r\n',
     );
     await client.until('Hello World !!!');
-    const stopped = pm2.run(['stop', 'mainstay']);
+    const stopped = pm2.run(['stop', SERVICE]);
     expect(await client.closed()).toMatch(/slow, but whole$/);
     expect(await stopped).toMatchObject({ code: 0 });
     expect(statuses(await pm2.instances())).toEqual(['stopped', 'stopped']);
 
-    const drained = pm2.log('mainstay').filter(({ msg }) => msg === 'drained');
+    const drained = pm2.log.filter(({ msg }) => msg === 'drained');
     expect(drained).toHaveLength(2);
     expect(drained).toContainEqual(expect.objectContaining({ signal: 'SIGINT', inFlight: 1, finished: 1, cut: 0 }));
     const { output } = await pm2.run(['logs', '--nostream', '--raw', '--lines', '50']);

@@ -108,8 +108,16 @@ function dispatchProblems({ dispatch, port }: Config): string[] {
 function databaseUrlProblems({ databaseUrl }: Config): string[] {
   // It may have a password in it, so it is not repeated.
   const isFile = /^file:(?!\/\/(?!\/))[^?#\0]+$/.test(databaseUrl);
-  const isServer = /^postgres(ql)?:\/\//.test(databaseUrl) && URL.canParse(databaseUrl);
-  return isFile || isServer
+  if (/^postgres(ql)?:\/\//.test(databaseUrl)) {
+    // A host that is half a password would be shown to whoever reads the log.
+    const isEncoded = URL.canParse(databaseUrl) && /^\w+:\/\/([^@/?#]*@)?[^@]*$/.test(databaseUrl);
+    return isEncoded
+      ? []
+      : [
+          'DATABASE_URL must be postgres://user:password@host:5432/database, in user and password all that is neither letter nor digit percent-encoded (@ is %40, / is %2F), got another value (hidden)',
+        ];
+  }
+  return isFile
     ? []
     : [
         'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, or postgres://user:password@host:5432/database, got another value (hidden)',

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
+import { Busy } from '../../src/app/busy.ts';
 import { listeningApp, readyApp } from '../support/app.ts';
 
 const PROBLEM = 'application/problem+json; charset=utf-8';
@@ -184,6 +185,17 @@ describe('a handler that fails', () => {
     const { app } = await readyApp({}, (extended) => extended.get('/tea', () => Promise.reject(teapot)));
     expect((await app.inject('/tea')).json()).toMatchObject({ status: 418, code: 'TEAPOT', detail: 'short and stout' });
   });
+});
+
+it('tells those who come at a busy time to come again at different ones', async () => {
+  const { app } = await readyApp({}, (extended) => {
+    extended.get('/busy', () => {
+      throw new Busy('BUSY', 'Later.', 1);
+    });
+  });
+  const answers = await Promise.all(Array.from({ length: 100 }, () => app.inject('/busy')));
+  const seconds = new Set(answers.map(({ headers }) => headers['retry-after']));
+  expect([...seconds].sort()).toEqual(['1', '2', '3']);
 });
 
 describe('request ids', () => {

@@ -71,12 +71,28 @@ describe('the configuration', () => {
     },
   );
 
-  it.each(['file:data/events.db', 'file:/srv/events.db', 'file:///srv/events.db', 'file::memory:'])(
-    'keeps events in %s',
-    (url) => {
-      expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
-    },
-  );
+  it.each([
+    'file:data/events.db',
+    'file:/srv/events.db',
+    'file:///srv/events.db',
+    'file::memory:',
+    'postgres://host/db',
+    'postgresql://user:p%40ss@host:5432/db?sslmode=verify-full',
+    'postgres:///db?host=/run/postgresql&user=me',
+  ])('keeps events in %s', (url) => {
+    expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
+  });
+
+  it.each([
+    'postgres://user:hunter2@ss@host/db',
+    'postgres://user:hun/ter2@host/db',
+    'postgres://user:hunter#2@host/db',
+  ])('asks for a password to be percent-encoded, and does not repeat it: %s', (url) => {
+    const [problem = '', ...more] = problemsOf({ DATABASE_URL: url });
+    expect(more).toEqual([]);
+    expect(problem).toContain('percent-encoded');
+    expect(problem).not.toContain('ter2');
+  });
 
   it.each(['data/events.db', 'file:', 'file://host/events.db', 'mysql://root:hunter2@host/db'])(
     'keeps no events in %s, and does not repeat it',

@@ -2,8 +2,12 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { apps } from '../../ecosystem.config.js';
 import type { LogLine } from './log.ts';
 import { ROOT } from './paths.ts';
+
+/** What PM2 calls the service. */
+export const SERVICE = apps[0]?.name ?? '';
 
 const PM2 = path.join(ROOT, 'node_modules/pm2/bin/pm2');
 
@@ -39,9 +43,9 @@ export class Pm2 {
     return JSON.parse(output.slice(output.lastIndexOf('\n[') + 1));
   }
 
-  /** What it kept of an application's log. */
-  log(name: string): LogLine[] {
-    const text = readFileSync(path.join(this.#home, `logs/${name}-out.log`), 'utf8').trim();
+  /** What it kept of the service's log. */
+  get log(): LogLine[] {
+    const text = readFileSync(path.join(this.#home, `logs/${SERVICE}-out.log`), 'utf8').trim();
     return text.split('\n').map((line) => JSON.parse(line));
   }
 

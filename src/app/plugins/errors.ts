@@ -33,8 +33,7 @@ export function answerErrors(app: App, requests: Requests): void {
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply, requests: Requests): void {
   const status = statusOf(error);
   if (error instanceof Busy) {
-    // Spread, or all that were refused together come back together.
-    reply.header('retry-after', Math.ceil(error.retryAfterSeconds * (1 + Math.random())));
+    reply.header('retry-after', retryAfter(error.retryAfterSeconds));
   } else if (status >= 500) requests.failed(reply, toError(error));
   const { code, detail, mistakes } = explain(error, status);
   const body = problem(status, code, detail, request.id, mistakes);
@@ -70,7 +69,7 @@ function mistakeOf({ keyword, instancePath, params, message = 'is wrong' }: Fail
 
 function inWords(mistake: Mistake): string {
   const line = mistake.line === undefined ? '' : ` line ${mistake.line} `;
-  return `${mistake.in}${line}${mistake.pointer} ${mistake.detail}`;
+  return `${mistake.in}${line}${mistake.pointer} ${mistake.detail}`.replace('  ', ' ');
 }
 
 /** Past everything that may be what failed: the headers that the handler set, and the hooks that see each answer. */
@@ -89,6 +88,11 @@ function sendPlain(reply: FastifyReply, body: Problem): void {
     [REQUEST_ID_HEADER]: body.instance,
   });
   reply.raw.end(text);
+}
+
+/** Spread over whole seconds, or all that were refused together come back together. */
+function retryAfter(seconds: number): number {
+  return seconds + Math.floor(Math.random() * (2 * seconds + 1));
 }
 
 /** The status that an error carries, if it is one of an error. */

@@ -82,6 +82,7 @@ export const events: Plugin<EventsOptions> = (app, { registry, checks, config },
   // The thread reads the bodies.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(Object.keys(FORMATS), (_request, body, taken) => taken(null, body));
+  app.addContentTypeParser('*', (_request, _body, taken) => taken(typeUnsupported()));
 
   const onError: onErrorHookHandler = (_request, _reply, { code }, counted) => {
     thread.metrics.rejected(code);
@@ -123,6 +124,11 @@ function sendPart(reply: FastifyReply, path: string, query: Record<string, strin
   }
   reply.header('cache-control', 'no-store').type('application/json; charset=utf-8');
   return reply.send(Buffer.from(part.json.buffer));
+}
+
+function typeUnsupported(): Refusal {
+  const detail = `Events are read as ${Object.keys(FORMATS).join(', or, one a line, as ')}: send that content-type.`;
+  return new Refusal(415, 'MEDIA_TYPE_UNSUPPORTED', detail);
 }
 
 /** @throws {Refusal} for an encoding other than gzip */

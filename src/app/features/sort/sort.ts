@@ -1,8 +1,8 @@
 import type { Registry } from 'prom-client';
 import type { Config } from '../../../config/settings.ts';
 import { threadCount } from '../../../config/worker-count.ts';
+import { ThreadPool } from '../../thread-pool.ts';
 import type { Plugin } from '../../types.ts';
-import { ThreadPool } from './thread-pool.ts';
 
 /** Five million numbers are 40 MB, and a second's work. */
 const COUNT_MAX = 5_000_000;

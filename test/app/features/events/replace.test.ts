@@ -24,7 +24,7 @@ onEachStore(({ newUrl }) => {
     const pm2 = new Pm2({ ...ENVIRONMENT, DATABASE_URL: await newUrl() });
     onTestFinished(() => pm2.kill());
     expect(await pm2.run(['start', 'ecosystem.config.js'])).toMatchObject({ code: 0 });
-    const ready = pm2.log('mainstay').find(({ msg }) => msg === 'ready');
+    const ready = pm2.log.find(({ msg }) => msg === 'ready');
     const url = `http://127.0.0.1:${ready?.port}`;
     const clients = new PostingClients(url, 'a');
     await clients.acknowledgedMore(20);

@@ -21,7 +21,7 @@ export class KeptOpen {
   #tell;
 
   /**
-   * @param {(lost: (reason: StoreError) => void) => Promise<EventStore>} open
+   * @param {(isFirst: boolean, lost: (reason: StoreError) => void) => Promise<EventStore>} open
    * @param {(message: FromThread) => void} tell is told when it opens, and when and why it fails
    */
   constructor(open, tell) {
@@ -29,9 +29,12 @@ export class KeptOpen {
     this.#tell = tell;
   }
 
-  /** @throws {StoreError} when it cannot be opened */
-  async open() {
-    const store = await this.#open((reason) => this.#lose(store, reason));
+  /**
+   * @param {boolean} isFirst whether this process has not had it open before
+   * @throws {StoreError} when it cannot be opened
+   */
+  async open(isFirst) {
+    const store = await this.#open(isFirst, (reason) => this.#lose(store, reason));
     if (this.#isClosed) return store.close();
     this.#store = store;
     this.#tell({ kind: 'up' });
@@ -42,7 +45,7 @@ export class KeptOpen {
   async reopen() {
     for (let failures = 1; !this.#isClosed; failures++) {
       try {
-        return await this.open();
+        return await this.open(false);
       } catch (error) {
         this.#tell({ kind: 'down', reason: reasonOf(error) });
       }

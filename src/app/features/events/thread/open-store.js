@@ -9,16 +9,18 @@
  *
  * @param {string} url `file:` and a path, from the working directory or from the root; `file::memory:` is kept nowhere; or
  *   `postgres:` and where the server is
- * @param {number} readersMax connections for reading, where there are such
- * @param {(reason: StoreError) => void} lost is told when it fails while nobody is using it
+ * @param {object} options
+ * @param {boolean} options.mayCreate whether a file that is not there is made
+ * @param {number} options.readersMax connections for reading, where there are such
+ * @param {(reason: StoreError) => void} options.lost is told when it fails while nobody is using it
  * @returns {Promise<EventStore>}
  * @throws {StoreError}
  */
-export async function openStore(url, readersMax, lost) {
+export async function openStore(url, { mayCreate, readersMax, lost }) {
   if (/^postgres(ql)?:/.test(url)) {
     const { openPostgresStore } = await import('./postgres-store.js');
     return openPostgresStore(url, readersMax, lost);
   }
   const { openSqliteStore } = await import('./sqlite-store.js');
-  return openSqliteStore(url.replace(/^file:(\/\/(?=\/))?/, ''));
+  return openSqliteStore(url.replace(/^file:(\/\/(?=\/))?/, ''), mayCreate);
 }

@@ -228,9 +228,18 @@ const REASONS = new Map([
   ['08', 'the connection broke: check the server and the network'],
   ['28', 'it does not let this user in: check user and password, and pg_hba.conf'],
   ['3D000', 'there is no such database: create it'],
-  ['3F000', 'there is no schema to make the tables in: create it, or name another one in search_path'],
-  ['42501', 'this user may not do that: grant CREATE and USAGE on the schema, or let its owner start the service once'],
-  ['42P07', 'a table with a name of ours is there already: name another schema in search_path'],
+  [
+    '3F000',
+    'there is no schema to make the tables in: create it, or name another one in search_path (?options=-csearch_path%3Dname)',
+  ],
+  [
+    '42501',
+    'this user may not do that: grant USAGE and CREATE on the schema; where its owner has made the tables, SELECT, INSERT, UPDATE and DELETE on them',
+  ],
+  [
+    '42P07',
+    'a table with a name of ours is there already: name another schema in search_path (?options=-csearch_path%3Dname)',
+  ],
   ['25006', 'it can only be read: let DATABASE_URL name the primary server'],
   ['53100', 'its disk is full: make room'],
   ['53300', 'it takes no more connections: raise max_connections, or lower WORKERS'],
@@ -239,6 +248,12 @@ const REASONS = new Map([
   ['ENOENT', 'there is no such socket: start it, or check the path'],
   ['ENOTFOUND', 'there is no such host: check its name'],
 ]);
+
+/** The driver has no codes for these. @type {readonly [RegExp, string | undefined][]} */
+const WORDS = [
+  [/timeout|terminated/, REASONS.get('08')],
+  [/password must be a string/, 'it wants a password: put one into the URL'],
+];
 
 const LOCKED = new Set(['55P03', '40001', '40P01']);
 
@@ -254,8 +269,7 @@ function toStoreError(error) {
     REASONS.get(code) ??
     REASONS.get(code.slice(0, 3)) ??
     REASONS.get(code.slice(0, 2)) ??
-    // The driver has no codes for these.
-    (/timeout|terminated/.test(message) ? REASONS.get('08') : undefined);
+    WORDS.find(([words]) => words.test(message))?.[1];
   const text = reason === undefined ? message : `${reason} (${message})`;
   return new StoreError(text, LOCKED.has(code) ? 'locked' : 'failed', error);
 }

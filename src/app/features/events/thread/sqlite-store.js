@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,17 +37,22 @@ const PRAGMAS = `
 `;
 
 /**
- * Opens the database, and makes it and its folder where there is none.
+ * Opens the database.
  *
  * @param {string} file its path, or `:memory:`
+ * @param {boolean} mayCreate whether it is made where there is none, with its folder
  * @returns {Promise<EventStore>}
  * @throws {StoreError}
  */
-export async function openSqliteStore(file) {
+export async function openSqliteStore(file, mayCreate) {
   /** @type {DatabaseSync | undefined} */
   let database;
   try {
-    if (file !== ':memory:') mkdirSync(path.dirname(file), { recursive: true });
+    if (file !== ':memory:') {
+      // What is missed is not replaced by something empty, in which keys would begin again.
+      if (!mayCreate && !existsSync(file)) throw new StoreError(GONE);
+      mkdirSync(path.dirname(file), { recursive: true });
+    }
     const opened = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
     database = opened;
     // Each of these may find that another process is just doing the same.
@@ -178,7 +183,7 @@ class SqliteStore {
   async ping() {
     if (this.#file === ':memory:') return;
     const { ino } = statSync(this.#file, { throwIfNoEntry: false }) ?? {};
-    if (ino !== this.#inode) throw new StoreError('it is not where it was: somebody has moved or deleted it');
+    if (ino !== this.#inode) throw new StoreError(GONE);
   }
 
   /** Takes the lock and writes what is there already, which finds a full disk, too. */
@@ -279,6 +284,8 @@ async function untilFree(work) {
 function columnsOf({ count, sum, min, max, first, last }) {
   return /** @type {const} */ ([count, sum, min, max, first, last]);
 }
+
+const GONE = 'it was moved or deleted: put it back, or restart the service to begin with an empty one';
 
 const BUSY = 5;
 

@@ -13,7 +13,7 @@ import { renderEvents, renderTotals } from './render.js';
 const { url, readersMax, mustOpen } = /** @type {ThreadData} */ (workerData);
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 
-const store = new KeptOpen((lost) => openStore(url, readersMax, lost), tell);
+const store = new KeptOpen((isFirst, lost) => openStore(url, { mayCreate: isFirst, readersMax, lost }), tell);
 const commits = new GroupCommit(store, tell);
 
 /** Requests whose body is arriving. @type {Map<number, Incoming>} */
@@ -25,7 +25,7 @@ port.on('message', (/** @type {ToThread[]} */ messages) => {
 
 if (mustOpen) {
   try {
-    await store.open();
+    await store.open(true);
   } catch (error) {
     tell({ kind: 'down', reason: reasonOf(error) });
     port.close();

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { ThreadPool } from '../../../../src/app/features/sort/thread-pool.ts';
-import { keptLog } from '../../../support/log.ts';
+import { ThreadPool } from '../../src/app/thread-pool.ts';
+import { keptLog } from '../support/log.ts';
 
 type Task = { ms?: number; dies?: boolean; exhausts?: boolean; throws?: boolean };
 
@@ -12,7 +12,7 @@ function poolOf(threads: number, queueMax: number) {
   const { log } = keptLog();
   const pool = new ThreadPool<Task, { elapsedMs: number }>({
     name: 'work',
-    file: new URL('threads.js', import.meta.url),
+    file: new URL('../support/threads.js', import.meta.url),
     threads,
     queueMax,
     registry,
