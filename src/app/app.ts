@@ -73,6 +73,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: STALLED_TIMEOUT_MS,
     keepAliveTimeout: config.keepAliveTimeoutMs,
+    pluginTimeout: config.startTimeoutMs,
     http: {
       maxHeaderSize: HEADERS_MAX_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,

@@ -1,6 +1,6 @@
 import net, { type Server, type Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import { setBacklog } from './backlog.ts';
+import { ownConnectionWaits, setBacklog } from './backlog.ts';
 import type { Patience } from './patience.ts';
 
 /** How long the parent may still hand over connections that it accepted before it heard of the closing. */
@@ -8,12 +8,6 @@ const HANDOVER_MS = 100;
 
 /** For the connections that are established but not accepted yet. A thousand of them take a tenth of it. */
 const ACCEPT_QUEUE_MS = 500;
-
-/** More than a handshake takes in a local network. */
-const LAST_COMES_MS = 5;
-
-/** When no connection comes in this time, hardly any will come in the moment of closing. */
-const NOBODY_COMES_MS = 20;
 
 /** Idle connections that outstayed their time are closed in slices, spread over this window, not in one stampede. */
 const CLOSING_WINDOW_MS = 1000;
@@ -61,7 +55,7 @@ export class Connections {
     if (!this.#server.listening) return;
     if (!isLastOwner) return this.#close();
     await this.#emptyAcceptQueue();
-    await this.#closeBehindTheLast();
+    await this.#closeBehindOwn();
   }
 
   #close(): void {
@@ -118,27 +112,14 @@ export class Connections {
   }
 
   /**
-   * The queue holds one connection at most now. The loop stands still until it has come, and the kernel turns away whoever
-   * comes after it, to try again a second later. So when that one was accepted, and the queue is empty, few are left who
-   * could come in the moment of closing.
+   * The queue has room for one connection now. Where that is one of our own, nobody else's is in it, and nobody else's is
+   * reset.
    */
-  #closeBehindTheLast(): Promise<void> {
-    return new Promise((resolve) => {
-      let accepted = 0;
-      const accept = () => {
-        accepted++;
-        if (accepted === 1) standStill(LAST_COMES_MS);
-        else close();
-      };
-      const close = () => {
-        this.#close();
-        clearTimeout(timer);
-        this.#server.off('connection', accept);
-        resolve();
-      };
-      const timer = setTimeout(close, NOBODY_COMES_MS);
-      this.#server.prependListener('connection', accept);
-    });
+  async #closeBehindOwn(): Promise<void> {
+    for (const until = performance.now() + ACCEPT_QUEUE_MS; performance.now() < until; await setImmediate()) {
+      if (await ownConnectionWaits(this.#server)) break;
+    }
+    this.#close();
   }
 
   async #closeIdle(most: number): Promise<number> {
@@ -182,8 +163,4 @@ async function shortTurn(): Promise<boolean> {
   const startedAt = performance.now();
   await setImmediate();
   return performance.now() - startedAt < JUST_NOW_MS;
-}
-
-function standStill(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

@@ -6,7 +6,7 @@ import type { Config } from '../../../config/settings.ts';
 import { workerCount } from '../../../config/worker-count.ts';
 import type { Check } from '../../checks.ts';
 import { EventMetrics } from './event-metrics.ts';
-import { BODY_MAX_BYTES, EVENTS_MAX, QUEUE_MAX_BYTES, QUEUE_MAX_REQUESTS, READERS_MAX } from './limits.ts';
+import { BODY_MAX_BYTES, EVENTS_MAX, QUEUE_MAX_BYTES, QUEUE_MAX_REQUESTS, READERS_MAX, READS_MAX } from './limits.ts';
 import type { Answer, Format, FromThread, ThreadData, ToThread } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import { cannotOpen, queueFull, toError, tooLarge, unavailable } from './refusals.ts';
@@ -120,6 +120,7 @@ export class EventThread {
 
   async #read(message: (request: number) => ToThread): Promise<Part> {
     if (this.#state === 'down') throw unavailable();
+    if (this.#pending.size - this.#requests >= READS_MAX) throw queueFull();
     const { request, answer } = this.#ask(false);
     this.#outbox.add(message(request));
     const given = await answer;

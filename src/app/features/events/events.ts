@@ -16,7 +16,10 @@ const NAME_MAX_CHARACTERS = 100;
 /** Kept nowhere, so that opening it cannot fail: it waits for the first request, and most tests have none. */
 const IN_MEMORY = 'file::memory:';
 
-const type = { type: 'string', minLength: 1, maxLength: NAME_MAX_CHARACTERS } as const;
+/** What no event can have: PostgreSQL does not even compare with it. */
+const NO_NUL = '^[^\\0]*$';
+
+const type = { type: 'string', minLength: 1, maxLength: NAME_MAX_CHARACTERS, pattern: NO_NUL } as const;
 
 const posting = {
   schema: {
@@ -49,7 +52,7 @@ const summing = {
       properties: {
         type,
         by: { enum: ['type', 'minute'], default: 'type' },
-        after: { type: 'string', maxLength: 2 * NAME_MAX_CHARACTERS },
+        after: { type: 'string', maxLength: 2 * NAME_MAX_CHARACTERS, pattern: NO_NUL },
         limit: { type: 'integer', minimum: 1, maximum: 1000, default: 1000 },
       },
     },

@@ -17,3 +17,6 @@ export const RETRY_AFTER_SECONDS = 1;
 
 /** Connections to PostgreSQL for reading, of all workers together; each has one more for its commits. */
 export const READERS_MAX = 8;
+
+/** Pages and summaries that a process reads at a time: each may have a megabyte, several times over while it is made. */
+export const READS_MAX = 32;

@@ -25,8 +25,10 @@ export async function receive(source: Readable, isGzip: boolean, submission: Eve
     isComplete = true;
   });
   source.on('close', () => {
-    if (!isComplete) submission.refuse(new Refusal(400, 'CLIENT_LEFT', 'The body did not arrive completely.'));
+    if (!isComplete) submission.refuse(clientLeft());
   });
+  // It may have left before anybody listened.
+  if (source.destroyed && !source.readableEnded) submission.refuse(clientLeft());
   gunzip?.on('error', () =>
     submission.refuse(new Refusal(400, 'BODY_MALFORMED', 'The body is not whole, valid gzip.')),
   );
@@ -41,4 +43,8 @@ export async function receive(source: Readable, isGzip: boolean, submission: Eve
     }
     source.resume();
   }
+}
+
+function clientLeft(): Refusal {
+  return new Refusal(400, 'CLIENT_LEFT', 'The body did not arrive completely.');
 }

@@ -23,9 +23,12 @@ export function unavailable(): Busy {
 /** @param url DATABASE_URL */
 export function cannotOpen(url: string, reason: string): Error {
   // Neither user nor password, nor options, which may have one in them.
-  const { protocol, host, pathname } = new URL(url);
-  const shown = url.startsWith('file:') ? url : `${protocol}//${host}${pathname}`;
+  const shown = url.startsWith('file:') ? url : hostOf(new URL(url));
   return Object.assign(new Error(`Cannot open the store of the events, ${shown} (DATABASE_URL): ${reason}`), {
     code: 'CANNOT_OPEN_STORE',
   });
+}
+
+function hostOf({ protocol, host, pathname }: URL): string {
+  return `${protocol}//${host}${pathname}`;
 }

@@ -5,9 +5,10 @@ import { listeningApp } from '../../../support/app.ts';
 import { RawConnection } from '../../../support/raw.ts';
 import { all, type Event, JSON_TYPE, lines, NDJSON, onEachStore, type Totals, totalsOf } from './support.ts';
 
-onEachStore(({ newUrl }) => {
+onEachStore(({ newUrl, connect, keysTable }) => {
   async function eventsApp() {
-    const { app, url, log } = await listeningApp({ databaseUrl: await newUrl() });
+    const databaseUrl = await newUrl();
+    const { app, url, log } = await listeningApp({ databaseUrl });
     const post = async (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = NDJSON) => {
       const response = await fetch(`${url}/events`, { method: 'POST', headers, body });
       return { status: response.status, headers: response.headers, body: (await response.json()) as unknown };
@@ -17,7 +18,7 @@ onEachStore(({ newUrl }) => {
       const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
       return lines.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1);
     };
-    return { app, url, log, post, stored, metric };
+    return { app, url, log, post, stored, metric, databaseUrl };
   }
 
   describe('POST /events', () => {
@@ -194,6 +195,26 @@ onEachStore(({ newUrl }) => {
       expect(await stored()).toHaveLength(2);
     });
 
+    it('knows what a key stands for, also when it comes several times at once', async () => {
+      const { post, stored } = await eventsApp();
+      const keyed = { ...NDJSON, 'idempotency-key': 'order 2' };
+      const [right, wrong] = [lines([{ type: 'right' }]), lines([{ type: 'wrong' }])];
+      await post(right, keyed);
+      const bodies = Array.from({ length: 30 }, (_, index) => (index % 3 === 2 ? right : wrong));
+      const answers = await Promise.all(bodies.map((body) => post(body, keyed)));
+      expect(answers.map(({ status }) => status)).toEqual(bodies.map((body) => (body === right ? 201 : 422)));
+      expect((await stored()).map(({ type }) => type)).toEqual(['right']);
+    });
+
+    it('does not forget keys because others come again and again', async () => {
+      const { post, databaseUrl } = await eventsApp();
+      const keyed = { ...NDJSON, 'idempotency-key': 'again' };
+      for (let repeat = 0; repeat < 5; repeat++) await post(lines([{ type: 'a' }]), keyed);
+      await post(lines([{ type: 'a' }]), { ...NDJSON, 'idempotency-key': 'other' });
+      const keys = await (await connect(databaseUrl)).query(`SELECT number FROM ${keysTable} ORDER BY number`);
+      expect(keys).toEqual([{ number: 1 }, { number: 2 }]);
+    });
+
     it('stores nothing of a client that leaves in the middle', async () => {
       const { app, url, stored, metric } = await eventsApp();
       const client = new RawConnection(url).send(
@@ -254,6 +275,18 @@ onEachStore(({ newUrl }) => {
       expect((await fetch(`${url}/events?limit=10`)).headers.get('link')).toBeNull();
     });
 
+    it('reads so much at a time and no more, and goes on', async () => {
+      const { url, post, stored } = await eventsApp();
+      const count = 100;
+      await post(lines(Array.from({ length: count }, () => ({ type: 'a', data: 'x'.repeat(10_000) }))));
+      const answers = await Promise.all(Array.from({ length: 200 }, () => fetch(`${url}/events?limit=1000`)));
+      const statuses = new Set(answers.map(({ status }) => status));
+      await Promise.all(answers.map((answer) => answer.arrayBuffer()));
+      expect([...statuses].sort()).toEqual([200, 503]);
+      expect(await stored()).toHaveLength(count);
+      expect(await post(lines([{ type: 'b' }]))).toMatchObject({ status: 201 });
+    });
+
     it('ends a page early where its events are large', async () => {
       const { url, post } = await eventsApp();
       await post(lines(Array.from({ length: 200 }, () => ({ type: 'a', data: 'x'.repeat(16_000) }))));
@@ -262,12 +295,15 @@ onEachStore(({ newUrl }) => {
       expect(await all(url, '/events?limit=1000')).toHaveLength(200);
     });
 
-    it.each(['limit=0', 'limit=1001', 'limit=x', 'after=-1', 'after=1e309', 'type='])('refuses %s', async (query) => {
-      const { url } = await eventsApp();
-      const response = await fetch(`${url}/events?${query}`);
-      expect(response.status).toBe(400);
-      expect(await response.json()).toMatchObject({ errors: [{ in: 'query', pointer: `/${query.split('=')[0]}` }] });
-    });
+    it.each(['limit=0', 'limit=1001', 'limit=x', 'after=-1', 'after=1e309', 'type=', 'type=%00'])(
+      'refuses %s',
+      async (query) => {
+        const { url } = await eventsApp();
+        const response = await fetch(`${url}/events?${query}`);
+        expect(response.status).toBe(400);
+        expect(await response.json()).toMatchObject({ errors: [{ in: 'query', pointer: `/${query.split('=')[0]}` }] });
+      },
+    );
   });
 
   describe('GET /events/summary', () => {

@@ -33,6 +33,7 @@ export type StoreKind = {
   readonly connect: (url: string) => Promise<OtherConnection>;
   /** Keeps all others from writing, until COMMIT. */
   readonly lock: string;
+  readonly keysTable: string;
   /** Without this table nothing can be committed. */
   readonly neededTable: string;
   /** Lets it look as if a newer version of the service had made it. */
@@ -52,14 +53,18 @@ export const SQLITE: StoreKind = {
     };
   },
   lock: 'BEGIN IMMEDIATE',
+  keysTable: 'idempotency_keys',
   neededTable: 'last_seq',
   makeNewer: 'PRAGMA user_version = 99',
 };
 
+const types = new pg.TypeOverrides();
+types.setTypeParser(pg.types.builtins.INT8, Number);
+
 export const POSTGRESQL: StoreKind = {
   newUrl: async () => (await postgres()).newUrl(),
   connect: async (url) => {
-    const client = new pg.Client(url);
+    const client = new pg.Client({ connectionString: url, types });
     client.on('error', () => {});
     await client.connect();
     onTestFinished(() => client.end());
@@ -69,6 +74,7 @@ export const POSTGRESQL: StoreKind = {
     };
   },
   lock: 'BEGIN; LOCK TABLE event_last_seq',
+  keysTable: 'event_keys',
   neededTable: 'event_last_seq',
   makeNewer: 'UPDATE event_schema SET version = 99',
 };

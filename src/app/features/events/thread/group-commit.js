@@ -66,7 +66,7 @@ export class GroupCommit {
   async #commit(batch) {
     const startedAt = performance.now();
     try {
-      const outcomes = await this.#store.use((store) => store.commit(batch.map(({ submission }) => submission)));
+      const outcomes = await this.#store.commit(batch.map(({ submission }) => submission));
       const answers = batch.map(({ request, events }, index) => answerOf(request, events, outcomes[index]));
       const commit = {
         requests: batch.length,

@@ -15,13 +15,16 @@ export class KeptOpen {
   /** @type {EventStore | undefined} */
   #store;
   #isClosed = false;
+  #commits = 0;
+  /** How often it was lost, or could not be opened, since it last did what it is for. */
+  #failures = 0;
   /** @type {NodeJS.Timeout | undefined} */
   #checking;
   #open;
   #tell;
 
   /**
-   * @param {(isFirst: boolean, lost: (reason: StoreError) => void) => Promise<EventStore>} open
+   * @param {(isFirst: boolean, doubt: () => void) => Promise<EventStore>} open
    * @param {(message: FromThread) => void} tell is told when it opens, and when and why it fails
    */
   constructor(open, tell) {
@@ -34,38 +37,57 @@ export class KeptOpen {
    * @throws {StoreError} when it cannot be opened
    */
   async open(isFirst) {
-    const store = await this.#open(isFirst, (reason) => this.#lose(store, reason));
+    const store = await this.#open(isFirst, () => this.#check());
     if (this.#isClosed) return store.close();
     this.#store = store;
     this.#tell({ kind: 'up' });
-    this.#checking = setInterval(() => this.use((it) => it.ping()).catch(() => {}), CHECK_INTERVAL_MS).unref();
+    this.#checking = setInterval(() => this.#check(), CHECK_INTERVAL_MS).unref();
   }
 
   /** Opens it as soon as that is possible. */
   async reopen() {
-    for (let failures = 1; !this.#isClosed; failures++) {
+    for (; !this.#isClosed; this.#failures++) {
+      if (this.#failures > 0) await sleep(reopenDelayMs(this.#failures), undefined, { ref: false });
       try {
         return await this.open(false);
       } catch (error) {
         this.#tell({ kind: 'down', reason: reasonOf(error) });
       }
-      await sleep(reopenDelayMs(failures), undefined, { ref: false });
     }
   }
 
   /**
+   * For commits: when one fails, the store is opened anew.
+   *
+   * @param {Parameters<EventStore['commit']>[0]} batch
+   */
+  async commit(batch) {
+    const store = this.#opened();
+    this.#commits++;
+    try {
+      const outcomes = await store.commit(batch);
+      this.#failures = 0;
+      return outcomes;
+    } catch (error) {
+      this.#judge(store, error);
+      throw error;
+    } finally {
+      this.#commits--;
+    }
+  }
+
+  /**
+   * For reading: what fails there, may be that request's own fault, or that of one connection.
+   *
    * @template Result
-   * @param {(store: EventStore) => Promise<Result>} work
+   * @param {(store: EventStore) => Promise<Result>} read
    * @returns {Promise<Result>}
    */
-  async use(work) {
-    const store = this.#store;
-    if (store === undefined) throw new StoreError('it is not open');
+  async read(read) {
     try {
-      return await work(store);
+      return await read(this.#opened());
     } catch (error) {
-      // A lock goes away by itself.
-      if (!(error instanceof StoreError && error.kind === 'locked')) this.#lose(store, error);
+      this.#check();
       throw error;
     }
   }
@@ -76,16 +98,34 @@ export class KeptOpen {
     await this.#store?.close();
   }
 
+  #opened() {
+    if (this.#store === undefined) throw new StoreError('it is not open');
+    return this.#store;
+  }
+
+  /** A commit that runs finds out by itself, and may take longer than this. */
+  async #check() {
+    const store = this.#store;
+    if (store === undefined || this.#commits > 0) return;
+    try {
+      await store.ping();
+    } catch (error) {
+      if (this.#commits === 0) this.#judge(store, error);
+    }
+  }
+
   /**
    * @param {EventStore} store
-   * @param {unknown} reason
+   * @param {unknown} error
    */
-  #lose(store, reason) {
+  #judge(store, error) {
+    // What is locked, or is the fault of what was asked, goes away by itself.
+    if (error instanceof StoreError && error.kind !== 'failed') return;
     // Another one may have noticed before.
     if (store !== this.#store) return;
     this.#store = undefined;
     clearInterval(this.#checking);
-    this.#tell({ kind: 'down', reason: reasonOf(reason) });
+    this.#tell({ kind: 'down', reason: reasonOf(error) });
     // What others are still doing with it ends by itself, and may take its time.
     store.close().catch(() => {});
     this.reopen();

@@ -1,7 +1,4 @@
-/**
- * @import { EventStore } from '../store.ts'
- * @import { StoreError } from './store-error.js'
- */
+/** @import { EventStore } from '../store.ts' */
 
 /**
  * Opens the store that DATABASE_URL names, and brings its schema to the version of this code. Another kind of store gets its
@@ -12,14 +9,14 @@
  * @param {object} options
  * @param {boolean} options.mayCreate whether a file that is not there is made
  * @param {number} options.readersMax connections for reading, where there are such
- * @param {(reason: StoreError) => void} options.lost is told when it fails while nobody is using it
+ * @param {() => void} options.doubt is called when it may have failed while nobody was using it
  * @returns {Promise<EventStore>}
- * @throws {StoreError}
+ * @throws {import('./store-error.js').StoreError}
  */
-export async function openStore(url, { mayCreate, readersMax, lost }) {
+export async function openStore(url, { mayCreate, readersMax, doubt }) {
   if (/^postgres(ql)?:/.test(url)) {
     const { openPostgresStore } = await import('./postgres-store.js');
-    return openPostgresStore(url, readersMax, lost);
+    return openPostgresStore(url, readersMax, doubt);
   }
   const { openSqliteStore } = await import('./sqlite-store.js');
   return openSqliteStore(url.replace(/^file:(\/\/(?=\/))?/, ''), mayCreate);

@@ -1,3 +1,4 @@
+import { LOCKED_MAX_MS } from './limits.js';
 import { StoreError } from './store-error.js';
 
 /** @import { Client } from 'pg' */
@@ -88,8 +89,9 @@ const STEPS = [
       FROM unnest(key_submissions, key_names) AS sent (submission, name) JOIN event_keys USING (name)
     );
     INSERT INTO event_keys (name, body_hash, at)
-      SELECT sent.name, sent.body_hash, now FROM unnest(key_names, key_hashes) AS sent (name, body_hash)
-      ON CONFLICT DO NOTHING;
+      SELECT sent.name, sent.body_hash, now
+      FROM unnest(key_submissions, key_names, key_hashes) AS sent (submission, name, body_hash)
+      WHERE sent.submission <> ALL (known);
     -- From the oldest on, a few more than came: a commit is never held up by it, and the table shrinks all the same.
     DELETE FROM event_keys WHERE cardinality(key_names) > 0 AND number IN (
       SELECT oldest.number
@@ -135,8 +137,13 @@ const STEPS = [
  */
 export async function migrate(client) {
   if ((await versionOf(client)) === STEPS.length) return;
-  await client.query('BEGIN');
-  await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+  // Whoever is cut off in between keeps the others out for so long, and no longer.
+  await client.query(`
+    BEGIN;
+    SET LOCAL idle_in_transaction_session_timeout = '5s';
+    SET LOCAL lock_timeout = '${LOCKED_MAX_MS}ms';
+    SELECT pg_advisory_xact_lock(${MIGRATION_LOCK});
+  `);
   const version = await versionOf(client);
   if (version > STEPS.length) {
     throw new StoreError(

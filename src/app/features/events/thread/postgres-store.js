@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { KEY_KEPT_MS, KEYS_MAX, LOCKED_MAX_MS } from './limits.js';
+import { KEY_KEPT_MS, KEYS_MAX, LOCKED_MAX_MS, PAGE_MAX_BYTES } from './limits.js';
 import { minuteCursor, pageOf, totalsPageOf } from './paging.js';
 import { migrate } from './postgres-schema.js';
 import { StoreError } from './store-error.js';
@@ -22,16 +22,17 @@ types.setTypeParser(pg.types.builtins.INT8, Number);
  *
  * @param {string} url
  * @param {number} readersMax connections of this process for pages and summaries, beside the one that commits
- * @param {(reason: StoreError) => void} lost is told when a connection breaks that nobody was using
+ * @param {() => void} doubt is called when a connection breaks that nobody was using
  * @returns {Promise<EventStore>}
  * @throws {StoreError}
  */
-export async function openPostgresStore(url, readersMax, lost) {
+export async function openPostgresStore(url, readersMax, doubt) {
   const options = {
     connectionString: url,
     application_name: 'mainstay events',
     connectionTimeoutMillis: CONNECT_MAX_MS,
     keepAlive: true,
+    query_timeout: ANSWER_MAX_MS,
     types,
   };
   const client = new pg.Client(options);
@@ -46,12 +47,11 @@ export async function openPostgresStore(url, readersMax, lost) {
   } finally {
     client.end().catch(() => {});
   }
-  const poolOptions = { ...options, query_timeout: ANSWER_MAX_MS };
   const pools = {
-    writer: new pg.Pool({ ...poolOptions, max: 1 }),
-    readers: new pg.Pool({ ...poolOptions, max: readersMax }),
+    writer: new pg.Pool({ ...options, max: 1 }),
+    readers: new pg.Pool({ ...options, max: readersMax }),
   };
-  for (const pool of Object.values(pools)) pool.on('error', (error) => lost(toStoreError(error)));
+  for (const pool of Object.values(pools)) pool.on('error', doubt);
   const store = new PostgresStore(pools);
   try {
     // Finds what would keep a commit with events from succeeding, too.
@@ -66,10 +66,16 @@ export async function openPostgresStore(url, readersMax, lost) {
 /** @param {pg.ClientBase | pg.Pool} client */
 async function check(client) {
   const { rows } = await client.query(
-    `SELECT current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') AS read_only`,
+    `SELECT current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') AS read_only,
+      current_setting('transaction_isolation') AS isolation`,
   );
-  const [{ encoding, read_only: readOnly }] = rows;
+  const [{ encoding, read_only: readOnly, isolation }] = rows;
   if (encoding !== 'UTF8') throw new StoreError(`it is encoded as ${encoding}: create one with ENCODING 'UTF8'`);
+  if (isolation !== 'read committed') {
+    throw new StoreError(
+      `its transactions are ${isolation}: set default_transaction_isolation to "read committed" for this user`,
+    );
+  }
   if (readOnly === 'on') throw new StoreError('it can only be read: let DATABASE_URL name the primary server');
 }
 
@@ -100,12 +106,13 @@ class PostgresStore {
       'SELECT * FROM store_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
       [...columnsOf(batch, keys), ...keys.columns, now, now - KEY_KEPT_MS, KEYS_MAX, `${LOCKED_MAX_MS}ms`],
     );
-    /** @type {Map<number, Outcome>} */
-    const outcomes = new Map();
-    for (const { submission, stored, known_hash: knownHash } of rows) {
-      outcomes.set(submission, knownHash === null ? { stored } : keys.compare(submission, knownHash));
+    /** @type {Map<number, number>} */
+    const stored = new Map();
+    for (const { submission, stored: count, known_hash: knownHash } of rows) {
+      if (knownHash === null) stored.set(submission, count);
+      else keys.know(submission, knownHash);
     }
-    return batch.map((_, index) => keys.repeated.get(index) ?? outcomes.get(index) ?? { stored: 0 });
+    return batch.map((_, submission) => keys.outcomeOf(submission) ?? { stored: stored.get(submission) ?? 0 });
   }
 
   /** @param {PageQuery} query */
@@ -113,9 +120,12 @@ class PostgresStore {
     /** @type {StoredEvent[]} */
     const rows = await this.#ask(
       this.#readers,
-      `SELECT seq, id, type, value, at, data FROM events
-        WHERE seq > $1 AND ($2::text IS NULL OR type = $2) ORDER BY seq LIMIT $3`,
-      [after, type, limit + 1],
+      // With the first one that is too much for the page, which tells that there is more.
+      `SELECT seq, id, type, value, at, data FROM (
+        SELECT *, sum(length(data)) OVER (ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before
+        FROM (SELECT * FROM events WHERE seq > $1 AND ($2::text IS NULL OR type = $2) ORDER BY seq LIMIT $3) AS most
+      ) AS page WHERE coalesce(before, 0) <= $4 ORDER BY seq`,
+      [after, type, limit + 1, PAGE_MAX_BYTES],
     );
     return pageOf(rows, limit);
   }
@@ -168,11 +178,9 @@ class PostgresStore {
   }
 }
 
-/** The Idempotency-Keys of a batch. Of one that comes twice in it, the server gets the first. */
+/** The Idempotency-Keys of a batch. Of one that comes several times in it, the server gets the first. */
 class BatchKeys {
-  /** What is known without the server. @type {Map<number, Outcome>} */
-  repeated = new Map();
-  /** @type {Map<string, { submission: number, bodyHash: Uint8Array }>} */
+  /** By name: the first submission that has it, and the body that it stands for. @type {Map<string, { submission: number, bodyHash: Uint8Array, isKnown: boolean }>} */
   #first = new Map();
   #batch;
 
@@ -180,10 +188,8 @@ class BatchKeys {
   constructor(batch) {
     this.#batch = batch;
     batch.forEach(({ key }, submission) => {
-      if (key === undefined) return;
-      const first = this.#first.get(key.name);
-      if (first === undefined) this.#first.set(key.name, { submission, bodyHash: key.bodyHash });
-      else this.repeated.set(submission, this.compare(submission, first.bodyHash));
+      if (key === undefined || this.#first.has(key.name)) return;
+      this.#first.set(key.name, { submission, bodyHash: key.bodyHash, isKnown: false });
     });
   }
 
@@ -192,14 +198,36 @@ class BatchKeys {
     return [keys.map(({ submission }) => submission), [...this.#first.keys()], keys.map(({ bodyHash }) => bodyHash)];
   }
 
+  /** @param {number} submission */
+  isRepeated(submission) {
+    const first = this.#firstOf(submission);
+    return first !== undefined && first.submission !== submission;
+  }
+
   /**
-   * @param {number} submission whose key is known
-   * @param {Uint8Array} bodyHash of what it came with before
-   * @returns {Outcome}
+   * @param {number} submission whose key the server has had before
+   * @param {Uint8Array} bodyHash of what it came with then
    */
-  compare(submission, bodyHash) {
+  know(submission, bodyHash) {
+    const first = this.#firstOf(submission);
+    if (first !== undefined) Object.assign(first, { bodyHash, isKnown: true });
+  }
+
+  /**
+   * @param {number} submission
+   * @returns {Outcome | undefined} undefined where its events were stored, if they were new
+   */
+  outcomeOf(submission) {
+    const first = this.#firstOf(submission);
+    if (first === undefined || (first.submission === submission && !first.isKnown)) return undefined;
     const own = this.#batch[submission]?.key?.bodyHash ?? new Uint8Array();
-    return Buffer.compare(own, bodyHash) === 0 ? 'repeated' : 'key-reused';
+    return Buffer.compare(own, first.bodyHash) === 0 ? 'repeated' : 'key-reused';
+  }
+
+  /** @param {number} submission */
+  #firstOf(submission) {
+    const key = this.#batch[submission]?.key;
+    return key && this.#first.get(key.name);
   }
 }
 
@@ -213,7 +241,7 @@ function columnsOf(batch, keys) {
   const columns = [[], [], [], [], [], []];
   const [submissions, ...properties] = columns;
   batch.forEach(({ values }, submission) => {
-    if (keys.repeated.has(submission)) return;
+    if (keys.isRepeated(submission)) return;
     for (let at = 0; at < values.length; ) {
       submissions?.push(submission);
       for (const column of properties) column.push(values[at++] ?? null);
@@ -271,5 +299,16 @@ function toStoreError(error) {
     REASONS.get(code.slice(0, 2)) ??
     WORDS.find(([words]) => words.test(message))?.[1];
   const text = reason === undefined ? message : `${reason} (${message})`;
-  return new StoreError(text, LOCKED.has(code) ? 'locked' : 'failed', error);
+  return new StoreError(text, kindOf(code, message), error);
+}
+
+/**
+ * @param {string} code
+ * @param {string} message
+ */
+function kindOf(code, message) {
+  // The last one is of the pool: all of its connections were in use.
+  if (LOCKED.has(code) || message.startsWith('timeout exceeded')) return 'locked';
+  // Values, constraints and limits: what was asked was wrong.
+  return /^(22|23|54)...$/.test(code) ? 'refused' : 'failed';
 }

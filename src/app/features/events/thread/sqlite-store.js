@@ -50,7 +50,8 @@ export async function openSqliteStore(file, mayCreate) {
   try {
     if (file !== ':memory:') {
       // What is missed is not replaced by something empty, in which keys would begin again.
-      if (!mayCreate && !existsSync(file)) throw new StoreError(GONE);
+      // The same where its log lies there: it would be lost to whoever puts the file back.
+      if (!existsSync(file) && (!mayCreate || existsSync(`${file}-wal`))) throw new StoreError(GONE);
       mkdirSync(path.dirname(file), { recursive: true });
     }
     const opened = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
@@ -72,7 +73,7 @@ export async function openSqliteStore(file, mayCreate) {
 class SqliteStore {
   #database;
   #file;
-  #inode;
+  #place;
   #insert;
   #readLastSeq;
   #writeLastSeq;
@@ -89,7 +90,7 @@ class SqliteStore {
   constructor(database, file) {
     this.#database = database;
     this.#file = file;
-    this.#inode = file === ':memory:' ? undefined : statSync(file).ino;
+    this.#place = placeOf(file);
     this.#insert = database.prepare(
       'INSERT INTO events (seq, id, type, value, at, data) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) WHERE id IS NOT NULL DO NOTHING',
     );
@@ -125,7 +126,7 @@ class SqliteStore {
    * @returns {Promise<Outcome[]>}
    */
   async commit(batch) {
-    return this.#transaction(() => {
+    const outcomes = await this.#transaction(() => {
       const before = Number(this.#readLastSeq.get()?.seq);
       let seq = before;
       const totals = new BatchTotals();
@@ -143,6 +144,9 @@ class SqliteStore {
       if (keys > 0) this.#forgetKeys.run(keys + 10, Date.now() - KEY_KEPT_MS);
       return outcomes;
     });
+    // What went into a file that is gone is not acknowledged.
+    this.#checkPlace();
+    return outcomes;
   }
 
   /**
@@ -181,9 +185,11 @@ class SqliteStore {
 
   /** The file may have been moved or deleted: what is written to it then is lost with it. */
   async ping() {
-    if (this.#file === ':memory:') return;
-    const { ino } = statSync(this.#file, { throwIfNoEntry: false }) ?? {};
-    if (ino !== this.#inode) throw new StoreError(GONE);
+    this.#checkPlace();
+  }
+
+  #checkPlace() {
+    if (placeOf(this.#file) !== this.#place) throw new StoreError(GONE);
   }
 
   /** Takes the lock and writes what is there already, which finds a full disk, too. */
@@ -261,6 +267,16 @@ class SqliteStore {
       throw toStoreError(error);
     }
   }
+}
+
+/**
+ * Which file it is that has this name now.
+ *
+ * @param {string} file
+ */
+function placeOf(file) {
+  const stats = file === ':memory:' ? undefined : statSync(file, { throwIfNoEntry: false });
+  return stats && `${stats.dev} ${stats.ino}`;
 }
 
 /**

@@ -2,7 +2,8 @@
 export class StoreError extends Error {
   /**
    * @param {string} message
-   * @param {'locked' | 'failed'} kind `locked`: somebody else has it, which ends by itself; `failed`: it is to be opened anew
+   * @param {'locked' | 'refused' | 'failed'} kind `locked`: somebody else has it, which ends by itself; `refused`: it would not do
+   *   this, and works; `failed`: it is to be opened anew
    * @param {unknown} [cause]
    */
   constructor(message, kind = 'failed', cause = undefined) {

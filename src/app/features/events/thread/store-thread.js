@@ -13,7 +13,7 @@ import { renderEvents, renderTotals } from './render.js';
 const { url, readersMax, mustOpen } = /** @type {ThreadData} */ (workerData);
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 
-const store = new KeptOpen((isFirst, lost) => openStore(url, { mayCreate: isFirst, readersMax, lost }), tell);
+const store = new KeptOpen((isFirst, doubt) => openStore(url, { mayCreate: isFirst, readersMax, doubt }), tell);
 const commits = new GroupCommit(store, tell);
 
 /** Requests whose body is arriving. @type {Map<number, Incoming>} */
@@ -59,13 +59,13 @@ function handle(message) {
       break;
     case 'page':
       answerReading(message.request, async () => {
-        const { events, hasMore } = await store.use((opened) => opened.page(message.query));
+        const { events, hasMore } = await store.read((opened) => opened.page(message.query));
         return { json: renderEvents(events), next: hasMore ? String(events.at(-1)?.seq) : undefined };
       });
       break;
     case 'summary':
       answerReading(message.request, async () => {
-        const { totals, next } = await store.use((opened) => opened.summary(message.query));
+        const { totals, next } = await store.read((opened) => opened.summary(message.query));
         return { json: renderTotals(totals), next };
       });
       break;
