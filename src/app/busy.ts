@@ -1,6 +1,6 @@
 /**
  * Thrown where there is more to do than is bounded, or where what it takes is away for a moment: answered with a 503 that
- * tells the client when to try again. It is no failure of ours, and nothing was begun.
+ * tells the client when to try again. It is no failure of ours.
  */
 export class Busy extends Error {
   readonly code: string;

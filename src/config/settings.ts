@@ -62,7 +62,7 @@ export const settings = {
     requestLog: {
       type: 'boolean',
       default: true,
-      description: 'One log line for each request. Off, only requests that failed (5xx) are logged.',
+      description: 'One log line for each request. Off, only requests that failed (5xx, but not 503) are logged.',
     },
     keepAliveTimeoutMs: {
       type: 'integer',

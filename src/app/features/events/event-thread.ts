@@ -202,9 +202,6 @@ export class EventThread {
       case 'down':
         if (!this.#wasOpen) this.#opening?.reject(cannotOpen(this.#url, message.reason));
         this.#down(message.reason);
-        break;
-      case 'closed':
-        this.#state = 'closed';
     }
   }
 

@@ -8,10 +8,9 @@ import type { Plugin } from '../../types.ts';
 import { EventThread, type Part } from './event-thread.ts';
 import type { Format } from './messages.ts';
 import { receive } from './receive.ts';
+import { NAME_MAX_CHARACTERS } from './thread/limits.js';
 
 const FORMATS: Record<string, Format> = { 'application/json': 'json', 'application/x-ndjson': 'ndjson' };
-
-const NAME_MAX_CHARACTERS = 100;
 
 /** Kept nowhere, so that opening it cannot fail: it waits for the first request, and most tests have none. */
 const IN_MEMORY = 'file::memory:';

@@ -41,7 +41,6 @@ export type Answer =
   | { readonly request: number; readonly json: Uint8Array<ArrayBuffer>; readonly next: string | undefined };
 
 export type CommitReport = {
-  readonly requests: number;
   /** Events that were stored: those that were there already do not count. */
   readonly stored: number;
   readonly ms: number;
@@ -54,8 +53,7 @@ export type FromThread =
   | { readonly kind: 'answers'; readonly answers: readonly Answer[]; readonly commit?: CommitReport }
   /** The store is open, at first or again; or it is not, and why. */
   | { readonly kind: 'up' }
-  | { readonly kind: 'down'; readonly reason: string }
-  | { readonly kind: 'closed' };
+  | { readonly kind: 'down'; readonly reason: string };
 
 export type ThreadData = {
   /** DATABASE_URL. */

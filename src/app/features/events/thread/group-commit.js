@@ -69,7 +69,6 @@ export class GroupCommit {
       const outcomes = await this.#store.commit(batch.map(({ submission }) => submission));
       const answers = batch.map(({ request, events }, index) => answerOf(request, events, outcomes[index]));
       const commit = {
-        requests: batch.length,
         stored: outcomes.reduce((sum, outcome) => sum + (typeof outcome === 'object' ? outcome.stored : 0), 0),
         ms: performance.now() - startedAt,
         waitMs: startedAt - (batch[0]?.since ?? startedAt),

@@ -20,7 +20,7 @@ const STEPS = [
     type  text COLLATE "C" NOT NULL,
     value double precision,
     at    bigint NOT NULL,
-    -- JSON, as it came: its type would look at each again, and refuse what is nested deeply.
+    -- JSON as JavaScript writes it: PostgreSQL's own type would look at each again, and refuse what is nested deeply.
     data  text
   );
   CREATE UNIQUE INDEX events_by_id ON events (id) WHERE id IS NOT NULL;

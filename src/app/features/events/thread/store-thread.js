@@ -102,8 +102,8 @@ async function answerReading(request, read) {
 async function close() {
   await commits.drained();
   await store.close();
-  tell({ kind: 'closed' });
-  port.close();
+  // Connections that are being opened or given up would keep the thread.
+  process.exit();
 }
 
 /**
