@@ -13,7 +13,7 @@ export function tooLarge(): Refusal {
 }
 
 export function queueFull(): Busy {
-  return new Busy('QUEUE_FULL', 'As many events wait as may. Try again later.', RETRY_AFTER_SECONDS);
+  return new Busy('QUEUE_FULL', 'As much is waiting as may. Try again later.', RETRY_AFTER_SECONDS);
 }
 
 export function unavailable(): Busy {

@@ -405,6 +405,23 @@ describe.runIf(isPostgresInstalled)('a PostgreSQL server', () => {
     expect(await all(url, '/events/summary')).toMatchObject([{ count: 2 }]);
   });
 
+  it('that opens but cannot commit is tried again more and more seldom', async () => {
+    const server = await postgres();
+    const databaseUrl = await server.newUrl();
+    const { log, post } = await storingApp(databaseUrl);
+    const schema = schemaOf(databaseUrl);
+    await server.query(`
+      CREATE FUNCTION ${schema}.fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no room''; END';
+      CREATE TRIGGER fail BEFORE INSERT ON ${schema}.events FOR EACH ROW EXECUTE FUNCTION ${schema}.fail()`);
+    const failures = () => log.filter(({ reason }) => typeof reason === 'string' && reason.includes('no room')).length;
+    for (const until = performance.now() + 3000; performance.now() < until; ) await post([{ type: 'a' }]);
+    // After 0.25, 0.5, 1 and 2 s, of which a random half is taken off.
+    expect(failures()).toBeGreaterThan(1);
+    expect(failures()).toBeLessThan(8);
+    await server.query(`DROP TRIGGER fail ON ${schema}.events`);
+    await expect.poll(async () => (await post([{ type: 'a' }])).status).toBe(201);
+  });
+
   it('gets no more connections from a process than its share, however many read', async () => {
     const server = await postgres();
     const { url, post } = await storingApp(await server.newUrl());

@@ -16,7 +16,7 @@ export class KeptOpen {
   #store;
   #isClosed = false;
   #commits = 0;
-  /** How often it was lost, or could not be opened, since it last did what it is for. */
+  /** How often it was lost, or could not be opened, since its last commit: one that opens, but cannot commit, counts on. */
   #failures = 0;
   /** @type {NodeJS.Timeout | undefined} */
   #checking;
@@ -46,11 +46,12 @@ export class KeptOpen {
 
   /** Opens it as soon as that is possible. */
   async reopen() {
-    for (; !this.#isClosed; this.#failures++) {
+    while (!this.#isClosed) {
       if (this.#failures > 0) await sleep(reopenDelayMs(this.#failures), undefined, { ref: false });
       try {
         return await this.open(false);
       } catch (error) {
+        this.#failures++;
         this.#tell({ kind: 'down', reason: reasonOf(error) });
       }
     }
@@ -124,6 +125,7 @@ export class KeptOpen {
     // Another one may have noticed before.
     if (store !== this.#store) return;
     this.#store = undefined;
+    this.#failures++;
     clearInterval(this.#checking);
     this.#tell({ kind: 'down', reason: reasonOf(error) });
     // What others are still doing with it ends by itself, and may take its time.
