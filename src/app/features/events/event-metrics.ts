@@ -8,8 +8,6 @@ const BUCKETS_EVENTS = [1, 10, 100, 1000, 10_000];
 /** Fastify's codes, as clients are told them. */
 const TOLD: Record<string, string> = { FST_ERR_VALIDATION: 'VALIDATION_FAILED' };
 
-export type Queue = { readonly requests: number; readonly bytes: number };
-
 /** The `events_…` series of one process. */
 export class EventMetrics {
   readonly #stored: Counter;
@@ -19,7 +17,7 @@ export class EventMetrics {
   readonly #sizes: Histogram;
 
   /** @param queue is read at each scrape */
-  constructor(registry: Registry, queue: () => Queue) {
+  constructor(registry: Registry, queue: { readonly requests: number; readonly bytes: number }) {
     const registers = [registry];
     this.#stored = new Counter({ name: 'events_stored_total', help: 'New events that were committed.', registers });
     this.#rejected = new Counter({
@@ -51,7 +49,7 @@ export class EventMetrics {
       help: 'Requests that arrive or wait for their commit.',
       registers,
       collect() {
-        this.set(queue().requests);
+        this.set(queue.requests);
       },
     });
     new Gauge({
@@ -59,7 +57,7 @@ export class EventMetrics {
       help: 'Bytes of these requests so far.',
       registers,
       collect() {
-        this.set(queue().bytes);
+        this.set(queue.bytes);
       },
     });
   }

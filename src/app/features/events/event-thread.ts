@@ -6,9 +6,10 @@ import type { Config } from '../../../config/settings.ts';
 import { workerCount } from '../../../config/worker-count.ts';
 import type { Check } from '../../checks.ts';
 import { EventMetrics } from './event-metrics.ts';
-import { BODY_MAX_BYTES, EVENTS_MAX, QUEUE_MAX_BYTES, QUEUE_MAX_REQUESTS, READERS_MAX, READS_MAX } from './limits.ts';
+import { BODY_MAX_BYTES, EVENTS_MAX, READERS_MAX } from './limits.ts';
 import type { Answer, Format, FromThread, ThreadData, ToThread } from './messages.ts';
 import { Outbox } from './outbox.ts';
+import { Queue } from './queue.ts';
 import { cannotOpen, queueFull, toError, tooLarge, unavailable } from './refusals.ts';
 import type { PageQuery, SummaryQuery } from './store.ts';
 
@@ -22,13 +23,6 @@ const HEAP_MAX_MB = 512;
 
 export type Part = { readonly json: Uint8Array<ArrayBuffer>; readonly next: string | undefined };
 
-type Pending = {
-  bytes: number;
-  readonly isSubmission: boolean;
-  readonly resolve: (answer: Answer) => void;
-  readonly reject: (reason: Error) => void;
-};
-
 /**
  * The event loop's side of the thread that has the store: hands it what arrives, bounds how much that is, and gives its
  * answers to the requests they are for.
@@ -38,10 +32,7 @@ export class EventThread {
   readonly #url: string;
   readonly #readersMax: number;
   readonly #log: FastifyBaseLogger;
-  readonly #pending = new Map<number, Pending>();
-  #requests = 0;
-  #bytes = 0;
-  #lastRequest = 0;
+  readonly #queue = new Queue((request, reason) => this.#refuse(request, reason));
   #thread: Worker | undefined;
   #opening: PromiseWithResolvers<void> | undefined;
   #state: 'unopened' | 'up' | 'down' | 'closed' = 'unopened';
@@ -54,7 +45,7 @@ export class EventThread {
     this.#url = config.databaseUrl;
     this.#readersMax = Math.max(1, Math.floor(READERS_MAX / workerCount(config)));
     this.#log = log;
-    this.metrics = new EventMetrics(registry, () => ({ requests: this.#requests, bytes: this.#bytes }));
+    this.metrics = new EventMetrics(registry, this.#queue);
   }
 
   get check(): Check {
@@ -84,10 +75,8 @@ export class EventThread {
   begin(format: Format, key: string | undefined, expectedBytes: number): EventSubmission {
     if (expectedBytes > BODY_MAX_BYTES) throw tooLarge();
     if (this.#state === 'down') throw unavailable();
-    if (this.#requests >= QUEUE_MAX_REQUESTS || this.#bytes + expectedBytes > QUEUE_MAX_BYTES) {
-      throw queueFull();
-    }
-    const { request, answer } = this.#ask(true);
+    const { request, answer } = this.#queue.addSubmission(expectedBytes);
+    this.#openUnopened();
     this.#outbox.add({ kind: 'begin', request, format, maxEvents: EVENTS_MAX, key, arrivedAt: Date.now() });
     return {
       accepted: answer.then((given) => {
@@ -95,7 +84,10 @@ export class EventThread {
         throw new Error('the thread answered something else');
       }),
       write: (bytes, isOwned) => this.#write(request, bytes, isOwned),
-      end: () => this.#outbox.add({ kind: 'end', request }),
+      end: () => {
+        this.#queue.complete(request);
+        this.#outbox.add({ kind: 'end', request });
+      },
       refuse: (reason) => this.#refuse(request, reason),
     };
   }
@@ -120,32 +112,26 @@ export class EventThread {
 
   async #read(message: (request: number) => ToThread): Promise<Part> {
     if (this.#state === 'down') throw unavailable();
-    if (this.#pending.size - this.#requests >= READS_MAX) throw queueFull();
-    const { request, answer } = this.#ask(false);
+    const { request, answer } = this.#queue.addRead();
+    this.#openUnopened();
     this.#outbox.add(message(request));
     const given = await answer;
     if ('json' in given) return given;
     throw new Error('the thread answered something else');
   }
 
-  #ask(isSubmission: boolean): { request: number; answer: Promise<Answer> } {
-    // A store that is kept nowhere is not opened before it is used.
+  /** A store that is kept nowhere is not opened before it is used. */
+  #openUnopened(): void {
     if (this.#opening === undefined) this.open().catch(() => {});
-    const request = ++this.#lastRequest;
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    this.#pending.set(request, { bytes: 0, isSubmission, resolve, reject });
-    if (isSubmission) this.#requests++;
-    return { request, answer: promise };
   }
 
   #write(request: number, bytes: Uint8Array, isOwned: boolean): void {
-    const pending = this.#pending.get(request);
+    const pending = this.#queue.submission(request);
     // Refused already: what still comes is read, so that the client reads its answer, and forgotten.
     if (pending === undefined) return;
-    pending.bytes += bytes.length;
-    this.#bytes += bytes.length;
+    const isRoom = this.#queue.grow(pending, bytes.length);
     if (pending.bytes > BODY_MAX_BYTES) this.#refuse(request, tooLarge());
-    else if (this.#bytes > QUEUE_MAX_BYTES) this.#refuse(request, queueFull());
+    else if (!isRoom) this.#refuse(request, queueFull());
     else {
       const { buffer } = bytes;
       // Only a buffer that nobody else has a part of may go to another thread as it is.
@@ -156,19 +142,10 @@ export class EventThread {
   }
 
   #refuse(request: number, reason: Error): void {
-    const pending = this.#take(request);
+    const pending = this.#queue.take(request);
     if (pending === undefined) return;
     this.#outbox.add({ kind: 'abort', request });
     pending.reject(reason);
-  }
-
-  #take(request: number): Pending | undefined {
-    const pending = this.#pending.get(request);
-    if (pending === undefined) return undefined;
-    this.#pending.delete(request);
-    this.#bytes -= pending.bytes;
-    if (pending.isSubmission) this.#requests--;
-    return pending;
   }
 
   #start(mustOpen: boolean): void {
@@ -206,7 +183,7 @@ export class EventThread {
   }
 
   #deliver(answer: Answer): void {
-    const pending = this.#take(answer.request);
+    const pending = this.#queue.take(answer.request);
     if ('refusal' in answer) pending?.reject(toError(answer.refusal));
     else pending?.resolve(answer);
   }
@@ -228,7 +205,7 @@ export class EventThread {
     this.#thread = undefined;
     this.#opening?.reject(cannotOpen(this.#url, 'its thread ended'));
     this.#down('its thread ended');
-    for (const request of [...this.#pending.keys()]) this.#take(request)?.reject(unavailable());
+    for (const { reject } of this.#queue.takeAll()) reject(unavailable());
     if (this.#state === 'closed' || !this.#wasOpen) return;
     setTimeout(() => {
       if (this.#state !== 'closed') this.#start(false);

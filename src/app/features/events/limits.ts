@@ -12,6 +12,9 @@ export const QUEUE_MAX_BYTES = 32 * 1024 * 1024;
 /** Requests of which each waits for its commit: a second's work when each brings one event. */
 export const QUEUE_MAX_REQUESTS = 10_000;
 
+/** When the queue is full, a body that has not gone on for so long makes room: others could use what it holds. */
+export const STALLED_MS = 1000;
+
 /** A full queue has room again when a few commits are done. */
 export const RETRY_AFTER_SECONDS = 1;
 

@@ -16,6 +16,11 @@ export function queueFull(): Busy {
   return new Busy('QUEUE_FULL', 'As much is waiting as may. Try again later.', RETRY_AFTER_SECONDS);
 }
 
+/** Its client is as welcome as others, but later. */
+export function stalled(): Busy {
+  return new Busy('BODY_STALLED', 'The body did not go on while others waited. Try again later.', RETRY_AFTER_SECONDS);
+}
+
 export function unavailable(): Busy {
   return new Busy('STORE_UNAVAILABLE', 'The store does not work at present. Try again later.', RETRY_AFTER_SECONDS);
 }

@@ -1,11 +1,15 @@
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { listeningApp } from '../../../support/app.ts';
 import { RawConnection } from '../../../support/raw.ts';
 import { all, type Event, JSON_TYPE, lines, NDJSON, onEachStore, type Totals, totalsOf } from './support.ts';
 
-onEachStore(({ newUrl, connect, keysTable }) => {
+/** An event of 16 KB. */
+const large = lines([{ type: 'a', data: 'x'.repeat(16_000) }]);
+
+onEachStore(({ newUrl, connect, lock, keysTable }) => {
   async function eventsApp() {
     const databaseUrl = await newUrl();
     const { app, url, log } = await listeningApp({ databaseUrl });
@@ -229,19 +233,40 @@ onEachStore(({ newUrl, connect, keysTable }) => {
     });
 
     it('answers 503 with Retry-After when as many bytes wait as may, and has room again', async () => {
-      const { url, post, metric } = await eventsApp();
-      const slow = Array.from({ length: 2 }, () => {
-        const sending = request(`${url}/events`, { method: 'POST', headers: NDJSON }).on('error', () => {});
-        for (let sent = 0; sent < 255; sent++) sending.write(`{"type":"a","data":"${'x'.repeat(16_000)}"}\n`.repeat(4));
-        return sending;
-      });
+      const { post, metric, databaseUrl } = await eventsApp();
+      const other = await connect(databaseUrl);
+      await post(lines([{ type: 'a' }]));
+      await other.query(lock);
+      const waiting = [1, 2].map(() => post(large.repeat(1020)));
       await expect.poll(async () => Number(await metric('events_queue_bytes'))).toBeGreaterThan(32_600_000);
-      const refused = await post(lines(Array.from({ length: 100 }, () => ({ type: 'b', data: 'x'.repeat(16_000) }))));
+      const refused = await post(large.repeat(100));
       expect(refused).toMatchObject({ status: 503, body: { code: 'QUEUE_FULL' } });
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
-      for (const sending of slow) sending.destroy();
-      await expect.poll(() => metric('events_queue_length')).toBe('0');
-      expect(await post(lines([{ type: 'b' }]))).toMatchObject({ status: 201 });
+      await other.query('COMMIT');
+      expect(await Promise.all(waiting)).toMatchObject([{ status: 201 }, { status: 201 }]);
+      expect(await post(large)).toMatchObject({ status: 201 });
+    });
+
+    it('lets bodies that do not go on keep nobody out', async () => {
+      const { url, post, metric, stored } = await eventsApp();
+      const slow = [1, 2].map(() => {
+        const sending = request(`${url}/events`, { method: 'POST', headers: NDJSON }).on('error', () => {});
+        onTestFinished(() => void sending.destroy());
+        sending.write(large.repeat(1020));
+        return sending;
+      });
+      const answers = slow.map(async (sending) => (await once(sending, 'response'))[0] as IncomingMessage);
+      await expect.poll(async () => Number(await metric('events_queue_bytes'))).toBeGreaterThan(32_600_000);
+      await expect.poll(async () => (await post(large.repeat(100))).status, { timeout: 10_000 }).toBe(201);
+      expect(await Promise.race(answers)).toMatchObject({
+        statusCode: 503,
+        headers: { 'retry-after': expect.any(String) },
+      });
+      expect(await metric('events_rejected_total{reason="body_stalled"}')).toBe('1');
+      for (const sending of slow) sending.end();
+      const statuses = (await Promise.all(answers)).map(({ statusCode }) => statusCode);
+      expect(statuses.sort()).toEqual([201, 503]);
+      expect(await stored()).toHaveLength(1120);
     });
 
     it('tells each of pipelined requests what became of its own events', async () => {
