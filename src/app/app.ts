@@ -25,6 +25,7 @@ import { health, type LastReload } from './operations/health.ts';
 import { metricsRoute } from './operations/metrics.ts';
 import { answerErrors, hostMissing, sendError } from './plugins/errors.ts';
 import { answerUnmatched } from './plugins/not-found.ts';
+import { shedOverload } from './plugins/overload.ts';
 import { readTextValues } from './plugins/text-values.ts';
 import { requestId } from './request-id.ts';
 import { Requests } from './requests.ts';
@@ -117,6 +118,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   answerErrors(app, requests);
   answerUnmatched(app);
   readTextValues(app);
+  shedOverload(app, config, requests, metrics);
 
   app.register(health, { lifecycle, checks, version: packageJson.version, worker, lastReload });
   app.register(metricsRoute, { metrics });

@@ -14,6 +14,7 @@ export class Metrics {
   readonly #durations: Histogram<'method' | 'route' | 'status'>;
   readonly #malformed: Counter<'status'>;
   readonly #dropped: Counter;
+  readonly #shed: Counter<'reason'>;
   readonly #series = new Map<string, Series>();
 
   constructor() {
@@ -34,6 +35,12 @@ export class Metrics {
     this.#dropped = new Counter({
       name: 'http_connections_dropped_total',
       help: 'Connections closed at once, because there were MAX_CONNECTIONS already.',
+      registers: [this.registry],
+    });
+    this.#shed = new Counter({
+      name: 'http_requests_shed_total',
+      help: 'Requests refused with 503 because of overload: they came late in their turn of the event loop, as many of their route were open as may, or memory was short.',
+      labelNames: ['reason'],
       registers: [this.registry],
     });
   }
@@ -63,6 +70,10 @@ export class Metrics {
 
   connectionDropped(): void {
     this.#dropped.inc();
+  }
+
+  requestShed(reason: 'turn' | 'concurrency' | 'memory'): void {
+    this.#shed.inc({ reason });
   }
 
   requestMalformed(status: number): void {

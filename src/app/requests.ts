@@ -2,7 +2,9 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../config/settings.ts';
+import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import { lingerUnlessRead } from './lingering-close.ts';
 import type { Metrics } from './metrics.ts';
 import { REQUEST_ID_HEADER } from './request-id.ts';
 
@@ -13,6 +15,8 @@ export type OpenRequest = {
   readonly startedAt: number;
   /** What went wrong while it was answered; it goes into the request's log line. */
   failure?: Error;
+  /** It counts against this until it ends. */
+  limit?: ConcurrencyLimit | undefined;
 };
 
 const UNMATCHED = '(unmatched)';
@@ -44,6 +48,7 @@ export class Requests {
     // Two functions for all requests instead of two closures for each: the response is `this`.
     this.#onFinish = function () {
       requests.#answered++;
+      lingerUnlessRead(this);
       requests.#end(this, this.statusCode);
     };
     this.#onClose = function () {
@@ -104,8 +109,10 @@ export class Requests {
     const open = this.#open.get(response);
     if (open === undefined) return;
     this.#open.delete(response);
-    const { request, reply, startedAt, failure } = open;
-    const ms = performance.now() - startedAt;
+    const { request, reply, startedAt, failure, limit } = open;
+    const now = performance.now();
+    limit?.leave(startedAt, now);
+    const ms = now - startedAt;
     // An answer that we broke off after its headers were out is a failure, whatever they said.
     const status = failure !== undefined && sent < 500 ? 500 : sent;
     const route = request.routeOptions.url ?? UNMATCHED;

@@ -22,5 +22,5 @@ export function settingsTable(): string {
 
 /** The value of a setting as people may see it. */
 export function show(schema: Schema, value: Config[SettingName]): string {
-  return schema.writeOnly === true ? '(hidden)' : String(value);
+  return schema.writeOnly === true && value !== schema.default ? '(hidden)' : String(value);
 }

@@ -19,6 +19,7 @@ export const settings = {
     'requestLog',
     'keepAliveTimeoutMs',
     'maxConnections',
+    'maxQueueDelayMs',
     'trustProxy',
     'startTimeoutMs',
     'drainDelayMs',
@@ -79,6 +80,14 @@ export const settings = {
       default: 16_000,
       description:
         'Connections that one process holds at most; it closes further ones at once. Fewer, with a warning, where it may not open as many files.',
+    },
+    maxQueueDelayMs: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 60_000,
+      default: 20,
+      description:
+        'Under overload, a request that has waited for so long in its turn of the event loop is refused with 503, so that others are answered in time. [Why](docs/decisions/0010-overload.md). 0: nothing is refused.',
     },
     trustProxy: {
       type: 'string',

@@ -5,7 +5,8 @@ import type { Config } from '../config/settings.ts';
 
 const USAGE = `Usage: npm start -- [option]
 
-  --check            read the configuration, build the app, listen on a free port, close; exit code 0 if all went well
+  --check            read the configuration, build the app, open the store of the events and bring its tables to this
+                     version, listen on a free port, close; exit code 0 if all went well
   --explain-config   print each setting, its value and where it came from
   --help             print this
 

@@ -1,9 +1,11 @@
-import { METHODS } from 'node:http';
+import { once } from 'node:events';
+import { METHODS, request } from 'node:http';
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { Busy } from '../../src/app/busy.ts';
+import type { App } from '../../src/app/types.ts';
 import { listeningApp, readyApp } from '../support/app.ts';
 
 const PROBLEM = 'application/problem+json; charset=utf-8';
@@ -245,3 +247,30 @@ it('answers no header with a 5xx', async () => {
     { numRuns: 300 },
   );
 });
+
+describe('a client that is still sending when its answer comes', () => {
+  it.each(['close', 'keep-alive'])('gets it (Connection: %s)', async (connection) => {
+    const { url } = await listeningApp();
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const headers = { 'content-type': 'application/json', connection, 'content-length': 20_000_000 };
+      const sending = request(`${url}/echo`, { method: 'POST', headers, agent: false });
+      sending.end(Buffer.alloc(20_000_000, ' '));
+      const [response] = await once(sending, 'response');
+      expect(response.statusCode).toBe(413);
+      sending.destroy();
+    }
+  });
+
+  it('is cut when it goes on without end', async () => {
+    const { app, url } = await listeningApp();
+    const headers = { 'content-type': 'application/json', connection: 'close', 'content-length': 1_000_000_000 };
+    const sending = request(`${url}/echo`, { method: 'POST', headers, agent: false }).on('error', () => {});
+    sending.write(' '.repeat(100_000));
+    await once(sending, 'response');
+    await expect.poll(() => connectionsOf(app), { timeout: 5000 }).toBe(0);
+  });
+});
+
+function connectionsOf(app: App): Promise<number> {
+  return new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)));
+}

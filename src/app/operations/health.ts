@@ -28,6 +28,7 @@ export type HealthOptions = {
  */
 export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version, worker, lastReload }, done) => {
   const startedAt = performance.now();
+  const config = { isOperation: true };
   const isServing = () => lifecycle.state === 'ready' || (lifecycle.isReplaced && lifecycle.state === 'draining');
   const isReady = () => isServing() && checks.failing().length === 0;
 
@@ -36,15 +37,15 @@ export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version,
     next();
   });
 
-  app.get('/livez', () => ({ status: 'ok' }));
+  app.get('/livez', { config }, () => ({ status: 'ok' }));
 
-  app.get('/readyz', (_request, reply) => {
+  app.get('/readyz', { config }, (_request, reply) => {
     reply.code(isReady() ? 200 : 503);
     const failing = checks.failing();
     return isServing() && failing.length > 0 ? { status: 'unavailable', failing } : { status: lifecycle.state };
   });
 
-  app.get('/health', (_request, reply) => {
+  app.get('/health', { config }, (_request, reply) => {
     reply.code(isReady() ? 200 : 503);
     return {
       status: isReady() ? 'ok' : 'unavailable',

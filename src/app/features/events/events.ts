@@ -20,7 +20,11 @@ const NO_NUL = '^[^\\0]*$';
 
 const type = { type: 'string', minLength: 1, maxLength: NAME_MAX_CHARACTERS, pattern: NO_NUL } as const;
 
+/** By the queue of the thread. */
+const bounded = { boundsItself: true };
+
 const posting = {
+  config: bounded,
   schema: {
     headers: {
       type: 'object',
@@ -30,6 +34,7 @@ const posting = {
 } as const;
 
 const paging = {
+  config: bounded,
   schema: {
     querystring: {
       type: 'object',
@@ -44,6 +49,7 @@ const paging = {
 } as const;
 
 const summing = {
+  config: bounded,
   schema: {
     querystring: {
       type: 'object',

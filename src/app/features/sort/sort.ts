@@ -13,6 +13,8 @@ const WAITING_PER_THREAD = 4;
 const THREAD = new URL('sort-thread.js', import.meta.url);
 
 const options = {
+  // By the queue of the pool.
+  config: { boundsItself: true },
   schema: {
     querystring: {
       type: 'object',

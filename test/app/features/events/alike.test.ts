@@ -8,8 +8,8 @@ import type {
   Submission,
 } from '../../../../src/app/features/events/store.ts';
 import { openStore } from '../../../../src/app/features/events/thread/open-store.js';
+import { Random } from '../../../support/random.ts';
 import { isPostgresInstalled } from './postgres.ts';
-import { Random } from './random.ts';
 import { POSTGRESQL, SQLITE, type StoreKind } from './support.ts';
 
 /** `SEEDS=500 npx vitest run test/app/features/events/alike.test.ts` is the long form. */

@@ -204,6 +204,10 @@ onEachStore(({ newUrl, connect, lock, neededTable, makeNewer }) => {
 });
 
 describe('an SQLite database that cannot be opened keeps the app from getting ready, which says why', () => {
+  it.runIf(process.platform === 'linux')('where no folder can be made', async () => {
+    expect(await whyNotReady('file:/proc/none/here/events.db')).toMatchObject({ code: 'CANNOT_OPEN_STORE' });
+  });
+
   it('a file that is no database', async () => {
     const file = databaseFile();
     mkdirSync(path.dirname(file));

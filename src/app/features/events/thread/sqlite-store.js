@@ -52,7 +52,7 @@ export async function openSqliteStore(file, mayCreate) {
       // What is missed is not replaced by something empty, in which keys would begin again.
       // The same where its log lies there: it would be lost to whoever puts the file back.
       if (!existsSync(file) && (!mayCreate || existsSync(`${file}-wal`))) throw new StoreError(GONE);
-      mkdirSync(path.dirname(file), { recursive: true });
+      makeFolder(path.dirname(file));
     }
     const opened = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
     database = opened;
@@ -335,4 +335,25 @@ function toStoreError(error) {
   const reason = REASONS.get(result ?? -1) ?? (code === 'EACCES' || code === 'EROFS' ? REASONS.get(8) : undefined);
   const text = reason === undefined ? message : `${reason} (${message})`;
   return new StoreError(text, result === BUSY ? 'locked' : 'failed', error);
+}
+
+/**
+ * One by one: where nothing can be made, as in /proc, Node's own recursion never ends.
+ *
+ * @param {string} folder
+ */
+function makeFolder(folder) {
+  if (isFolder(folder)) return;
+  makeFolder(path.dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // Another process may have been faster.
+    if (!isFolder(folder)) throw error;
+  }
+}
+
+/** @param {string} name */
+function isFolder(name) {
+  return statSync(name, { throwIfNoEntry: false })?.isDirectory() === true;
 }

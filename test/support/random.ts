@@ -6,12 +6,17 @@ export class Random {
     this.#state = seed;
   }
 
-  /** A whole number from 0 to `end`, without `end`. */
-  below(end: number): number {
+  /** From 0 to 1, without 1. */
+  fraction(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * end);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  /** A whole number from 0 to `end`, without `end`. */
+  below(end: number): number {
+    return Math.floor(this.fraction() * end);
   }
 
   of<Item>(items: readonly Item[]): Item {

@@ -1,0 +1,70 @@
+/** Where it begins: more than most routes ever have open in one process, and few enough to find out soon what is too many. */
+const FIRST = 64;
+const LEAST = 4;
+const MOST = 1000;
+
+/** So much more or less is tried at a time, or twice as much. */
+const STEP = 1.2;
+
+/** Over so many requests at least, or as many as are open at once, latency is averaged. */
+const SAMPLE = 100;
+
+/**
+ * How many requests of a route are worked on at once, so that those that wait for something else, a database's connections, do
+ * not queue without end where nobody sees it.
+ *
+ * While more are wanted than may, the limit climbs to where throughput is highest for its latency: their quotient, the power of
+ * a queue (L. Kleinrock, "Power and deterministic rules of thumb for probabilistic problems in computer communications", ICC
+ * 1979), has its top where all servers are busy and nobody waits. Throughput
+ * counts a little more here, to the power of 1.5, for where answers take a varying time, some have to wait lest servers do. It changes by a step, looks
+ * whether that was better, and goes on or turns back; it needs to know neither how many servers there are nor how long
+ * an answer takes, and follows when either changes. Little's law gives the throughput: as many as are open, by their latency.
+ */
+export class ConcurrencyLimit {
+  #limit = FIRST;
+  #open = 0;
+  /** When it was reached, since it was last changed: what begins from then on, is measured. */
+  #reachedAt = Number.POSITIVE_INFINITY;
+  #measured = 0;
+  #latencyMs = 0;
+  #power = 0;
+  /** In steps. It begins with large ones, and turns upwards with one, so that it spends less time below the top than above. */
+  #stride = -2;
+
+  get limit(): number {
+    return Math.ceil(this.#limit);
+  }
+
+  /**
+   * @param now on the clock of `performance.now()`, as always here
+   * @returns whether one more may begin; it has to `leave` then
+   */
+  enter(now: number): boolean {
+    if (this.#open >= this.#limit) {
+      this.#reachedAt = Math.min(this.#reachedAt, now);
+      return false;
+    }
+    this.#open++;
+    return true;
+  }
+
+  leave(startedAt: number, now: number): void {
+    this.#open--;
+    if (startedAt < this.#reachedAt) return;
+    this.#measured++;
+    this.#latencyMs += now - startedAt;
+    if (this.#measured >= Math.max(SAMPLE, this.#limit)) this.#climb(this.#latencyMs / this.#measured);
+  }
+
+  #climb(latencyMs: number): void {
+    const throughput = this.limit / latencyMs;
+    const power = throughput ** 1.5 / latencyMs;
+    if (power < this.#power) this.#stride = this.#stride < 0 ? 2 : -1;
+    else if (this.#stride === 2) this.#stride = 1;
+    this.#power = power;
+    this.#limit = Math.min(MOST, Math.max(LEAST, this.#limit * STEP ** this.#stride));
+    this.#reachedAt = Number.POSITIVE_INFINITY;
+    this.#measured = 0;
+    this.#latencyMs = 0;
+  }
+}

@@ -1,0 +1,100 @@
+import { getHeapStatistics } from 'node:v8';
+import underPressure from '@fastify/under-pressure';
+import type { onRequestHookHandler } from 'fastify';
+import type { Config } from '../../config/settings.ts';
+import { Busy } from '../busy.ts';
+import { ConcurrencyLimit } from '../concurrency-limit.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Requests } from '../requests.ts';
+import { Turns } from '../turns.ts';
+import type { App } from '../types.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What operators and proxies ask: always answered. */
+    isOperation?: boolean;
+    /** It has a bounded queue of its own, or answers that last: as many may be open as want to. */
+    boundsItself?: boolean;
+  }
+}
+
+/** Above this part of its heap's limit a process does little but collect garbage, and is about to die. */
+const HEAP_MAX = 0.9;
+
+/** A worker above MAX_WORKER_RSS_MB is being replaced. So far above, it does not wait for that. */
+const RSS_MAX = 1.25;
+
+const MEMORY_SAMPLED_EVERY_MS = 1000;
+const REPORTED_EVERY_MS = 1000;
+const RETRY_AFTER_SECONDS = 1;
+
+const REFUSALS = {
+  turn: overloaded('More is asked than can be answered in time.'),
+  concurrency: overloaded('As many such requests are open as may.'),
+  memory: overloaded('Memory is short.'),
+};
+
+/** Made once: of thousands a second, nobody reads the stacks. */
+function overloaded(why: string): Busy {
+  return new Busy('OVERLOADED', `${why} Try again later.`, RETRY_AFTER_SECONDS);
+}
+
+/**
+ * Refuses at once, with a 503, what could not be answered in good time, so that the rest is: docs/decisions/0010-overload.md.
+ */
+export function shedOverload(app: App, config: Config, requests: Requests, metrics: Metrics): void {
+  if (config.maxQueueDelayMs === 0) return;
+  const turns = new Turns(config.maxQueueDelayMs);
+  app.server.on('connection', () => turns.accepted());
+  const isMemoryShort = watchMemory(app, config);
+  let refused = 0;
+
+  const refusal = (reason: keyof typeof REFUSALS) => {
+    metrics.requestShed(reason);
+    // One line a second instead of one for each: there is no time for those.
+    if (refused++ === 0) setTimeout(report, REPORTED_EVERY_MS).unref();
+    return REFUSALS[reason];
+  };
+  const report = () => {
+    app.log.warn({ refused }, 'overloaded: refused requests with 503');
+    refused = 0;
+  };
+
+  app.addHook('onRoute', (route) => {
+    const { isOperation = false, boundsItself = false } = route.config ?? {};
+    if (isOperation) return;
+    const limit = boundsItself ? undefined : new ConcurrencyLimit();
+    const shed: onRequestHookHandler = (_request, reply, done) => {
+      // What is injected by a test may never let the loop turn.
+      if (!app.server.listening) return done();
+      const open = requests.open.get(reply.raw);
+      const now = open?.startedAt ?? performance.now();
+      turns.enter(now, (isLate) => {
+        if (isLate) done(refusal('turn'));
+        else if (isMemoryShort()) done(refusal('memory'));
+        else if (limit?.enter(now) === false) done(refusal('concurrency'));
+        else {
+          if (open) open.limit = limit;
+          done();
+        }
+      });
+    };
+    route.onRequest = [shed, ...[route.onRequest ?? []].flat()];
+  });
+}
+
+/** @see https://github.com/fastify/under-pressure */
+function watchMemory(app: App, { maxWorkerRssMb }: Config): () => boolean {
+  let isShort = () => false;
+  // In a context without routes: its own hook would look up the route of each request, and refuse operations as well.
+  app.register(async (context) => {
+    await context.register(underPressure, {
+      sampleInterval: MEMORY_SAMPLED_EVERY_MS,
+      eventLoopUtilizationMode: 'interval',
+      maxHeapUsedBytes: getHeapStatistics().heap_size_limit * HEAP_MAX,
+      maxRssBytes: maxWorkerRssMb * 1024 * 1024 * RSS_MAX,
+    });
+    isShort = () => context.isUnderPressure();
+  });
+  return () => isShort();
+}
