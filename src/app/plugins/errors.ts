@@ -41,6 +41,11 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   else reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(body));
 }
 
+/** The code that a client is told for an error; none of them is made of what the client sent. */
+export function codeOf(error: unknown): string {
+  return explain(error, statusOf(error)).code;
+}
+
 type Explanation = { code: string; detail: string; mistakes?: readonly Mistake[] };
 
 function explain(error: unknown, status: number): Explanation {

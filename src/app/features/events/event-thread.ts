@@ -32,7 +32,12 @@ export class EventThread {
   readonly #url: string;
   readonly #readersMax: number;
   readonly #log: FastifyBaseLogger;
-  readonly #queue = new Queue((request, reason) => this.#refuse(request, reason));
+  readonly #queue = new Queue(
+    () => this.#unreadBytes,
+    (request, reason) => this.#refuse(request, reason),
+  );
+  /** How many bytes the thread has read so far, modulo 2^32. */
+  #readBytes = new Uint32Array(new SharedArrayBuffer(4));
   #thread: Worker | undefined;
   #opening: PromiseWithResolvers<void> | undefined;
   #state: 'unopened' | 'up' | 'down' | 'closed' = 'unopened';
@@ -74,7 +79,7 @@ export class EventThread {
    */
   begin(format: Format, key: string | undefined, expectedBytes: number): EventSubmission {
     if (expectedBytes > BODY_MAX_BYTES) throw tooLarge();
-    if (this.#state === 'down') throw unavailable();
+    this.#expectStore();
     const { request, answer } = this.#queue.addSubmission(expectedBytes);
     this.#openUnopened();
     this.#outbox.add({ kind: 'begin', request, format, maxEvents: EVENTS_MAX, key, arrivedAt: Date.now() });
@@ -110,8 +115,8 @@ export class EventThread {
     await ended;
   }
 
-  async #read(message: (request: number) => ToThread): Promise<Part> {
-    if (this.#state === 'down') throw unavailable();
+  async #read(message: (request: number) => Extract<ToThread, { kind: 'page' | 'summary' }>): Promise<Part> {
+    this.#expectStore();
     const { request, answer } = this.#queue.addRead();
     this.#openUnopened();
     this.#outbox.add(message(request));
@@ -120,25 +125,26 @@ export class EventThread {
     throw new Error('the thread answered something else');
   }
 
+  get #unreadBytes(): number {
+    return (this.#outbox.bytes - Atomics.load(this.#readBytes, 0)) >>> 0;
+  }
+
+  #expectStore(): void {
+    if (this.#state === 'down' || this.#state === 'closed') throw unavailable();
+  }
+
   /** A store that is kept nowhere is not opened before it is used. */
   #openUnopened(): void {
     if (this.#opening === undefined) this.open().catch(() => {});
   }
 
   #write(request: number, bytes: Uint8Array, isOwned: boolean): void {
-    const pending = this.#queue.submission(request);
+    const submission = this.#queue.arriving(request);
     // Refused already: what still comes is read, so that the client reads its answer, and forgotten.
-    if (pending === undefined) return;
-    const isRoom = this.#queue.grow(pending, bytes.length);
-    if (pending.bytes > BODY_MAX_BYTES) this.#refuse(request, tooLarge());
-    else if (!isRoom) this.#refuse(request, queueFull());
-    else {
-      const { buffer } = bytes;
-      // Only a buffer that nobody else has a part of may go to another thread as it is.
-      const isWhole = isOwned && buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length;
-      const own = isWhole ? new Uint8Array(buffer) : new Uint8Array(bytes);
-      this.#outbox.add({ kind: 'bytes', request, bytes: own }, own.buffer);
-    }
+    if (submission === undefined) return;
+    if (submission.bytes + bytes.length > BODY_MAX_BYTES) this.#refuse(request, tooLarge());
+    else if (!this.#queue.grow(submission, bytes.length)) this.#refuse(request, queueFull());
+    else this.#outbox.addBytes(request, bytes, isOwned);
   }
 
   #refuse(request: number, reason: Error): void {
@@ -149,7 +155,14 @@ export class EventThread {
   }
 
   #start(mustOpen: boolean): void {
-    const workerData: ThreadData = { url: this.#url, readersMax: this.#readersMax, mustOpen };
+    // What the one before has not read, nobody will.
+    this.#readBytes[0] = this.#outbox.bytes;
+    const workerData: ThreadData = {
+      url: this.#url,
+      readersMax: this.#readersMax,
+      mustOpen,
+      readBytes: this.#readBytes,
+    };
     const thread = new Worker(THREAD, {
       name: 'events',
       workerData,

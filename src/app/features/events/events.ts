@@ -3,6 +3,7 @@ import type { FastifyReply, onErrorHookHandler } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Config } from '../../../config/settings.ts';
 import type { Checks } from '../../checks.ts';
+import { codeOf } from '../../plugins/errors.ts';
 import { Refusal } from '../../refusal.ts';
 import type { Plugin } from '../../types.ts';
 import { EventThread, type Part } from './event-thread.ts';
@@ -92,8 +93,8 @@ export const events: Plugin<EventsOptions> = (app, { registry, checks, config },
   app.addContentTypeParser(Object.keys(FORMATS), (_request, body, taken) => taken(null, body));
   app.addContentTypeParser('*', (_request, _body, taken) => taken(typeUnsupported()));
 
-  const onError: onErrorHookHandler = (_request, _reply, { code }, counted) => {
-    thread.metrics.rejected(code);
+  const onError: onErrorHookHandler = (_request, _reply, error, counted) => {
+    thread.metrics.rejected(codeOf(error));
     counted();
   };
   app.post('/events', { ...posting, onError }, async (request, reply) => {

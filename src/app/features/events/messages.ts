@@ -19,7 +19,7 @@ export type ToThread =
       /** Milliseconds since 1970: the time of events that do not tell theirs. */
       readonly arrivedAt: number;
     }
-  | { readonly kind: 'bytes'; readonly request: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'bytes'; readonly request: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'end'; readonly request: number }
   | { readonly kind: 'abort'; readonly request: number }
   | { readonly kind: 'page'; readonly request: number; readonly query: PageQuery }
@@ -60,6 +60,8 @@ export type ThreadData = {
   readonly url: string;
   /** Connections for reading, where the store is a server. */
   readonly readersMax: number;
+  /** Of all bodies together, modulo 2^32: how much the thread has read. It counts there. */
+  readonly readBytes: Uint32Array;
   /** Whether a store that cannot be opened ends the thread, or is tried again. */
   readonly mustOpen: boolean;
 };

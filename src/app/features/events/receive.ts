@@ -18,7 +18,17 @@ export async function receive(source: Readable, isGzip: boolean, submission: Eve
   // may be anybody's.
   const isOwned = body instanceof IncomingMessage;
   const onData = (bytes: Uint8Array) => submission.write(bytes, isOwned);
-  const onEnd = () => submission.end();
+  let packedBytes = 0;
+  if (gunzip !== undefined) {
+    source.on('data', ({ length }: Uint8Array) => {
+      packedBytes += length;
+    });
+  }
+  const onEnd = () => {
+    // Gunzip takes a zero after a part for the end of all, and ignores what comes then.
+    if (gunzip !== undefined && gunzip.bytesWritten < packedBytes) submission.refuse(notGzip());
+    else submission.end();
+  };
   body.on('data', onData);
   body.on('end', onEnd);
   source.on('end', () => {
@@ -29,9 +39,7 @@ export async function receive(source: Readable, isGzip: boolean, submission: Eve
   });
   // It may have left before anybody listened.
   if (source.destroyed && !source.readableEnded) submission.refuse(clientLeft());
-  gunzip?.on('error', () =>
-    submission.refuse(new Refusal(400, 'BODY_MALFORMED', 'The body is not whole, valid gzip.')),
-  );
+  gunzip?.on('error', () => submission.refuse(notGzip()));
   try {
     return await submission.accepted;
   } finally {
@@ -47,4 +55,8 @@ export async function receive(source: Readable, isGzip: boolean, submission: Eve
 
 function clientLeft(): Refusal {
   return new Refusal(400, 'CLIENT_LEFT', 'The body did not arrive completely.');
+}
+
+function notGzip(): Refusal {
+  return new Refusal(400, 'BODY_MALFORMED', 'The body is not whole, valid gzip.');
 }

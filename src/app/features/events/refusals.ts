@@ -17,8 +17,8 @@ export function queueFull(): Busy {
 }
 
 /** Its client is as welcome as others, but later. */
-export function stalled(): Busy {
-  return new Busy('BODY_STALLED', 'The body did not go on while others waited. Try again later.', RETRY_AFTER_SECONDS);
+export function bodySlow(): Busy {
+  return new Busy('BODY_SLOW', 'The body came slowly, and others waited. Try again later.', RETRY_AFTER_SECONDS);
 }
 
 export function unavailable(): Busy {

@@ -224,7 +224,7 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
       const client = new RawConnection(url).send(
         'POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n{"type":"a"}\n{"type":"b"}\n',
       );
-      await expect.poll(() => metric('events_queue_bytes')).toBe('26');
+      await expect.poll(() => metric('events_queue_bytes')).toBe('1000');
       client.socket.destroy();
       await expect.poll(() => app.requests.open.size).toBe(0);
       await expect.poll(() => metric('events_queue_length')).toBe('0');
@@ -262,7 +262,7 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
         statusCode: 503,
         headers: { 'retry-after': expect.any(String) },
       });
-      expect(await metric('events_rejected_total{reason="body_stalled"}')).toBe('1');
+      expect(await metric('events_rejected_total{reason="body_slow"}')).toBe('1');
       for (const sending of slow) sending.end();
       const statuses = (await Promise.all(answers)).map(({ statusCode }) => statusCode);
       expect(statuses.sort()).toEqual([201, 503]);

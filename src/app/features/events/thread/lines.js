@@ -13,8 +13,8 @@ const TOO_LONG = `is longer than ${LINE_MAX_BYTES} bytes`;
 
 /** Makes lines of text of a stream of bytes. It keeps no more than one incomplete line. */
 export class Lines {
-  /** The pieces of the last line so far. @type {Uint8Array[]} */
-  #rest = [];
+  /** Has the last line so far at its begin. Copied, for a piece may be small and its buffer large. */
+  #rest = Buffer.alloc(0);
   #restBytes = 0;
   #isSplit;
 
@@ -30,11 +30,7 @@ export class Lines {
   push(bytes) {
     const end = this.#isSplit ? bytes.lastIndexOf(NEWLINE) : -1;
     const split = end === -1 ? { lines: [] } : toLines(this.#join(bytes.subarray(0, end)), true);
-    if (end + 1 < bytes.length) {
-      this.#rest.push(bytes.subarray(end + 1));
-      this.#restBytes += bytes.length - end - 1;
-    }
-    // Not to be joined first, or a client could fill the memory with it.
+    if (end + 1 < bytes.length) this.#keep(bytes.subarray(end + 1));
     return this.#restBytes > LINE_MAX_BYTES && split.wrong === undefined ? { ...split, wrong: TOO_LONG } : split;
   }
 
@@ -43,15 +39,27 @@ export class Lines {
     return toLines(this.#join(new Uint8Array()), false);
   }
 
+  /** @param {Uint8Array} bytes */
+  #keep(bytes) {
+    const length = this.#restBytes + bytes.length;
+    if (length > this.#rest.length) {
+      const longer = Buffer.allocUnsafe(2 * length);
+      this.#rest.copy(longer, 0, 0, this.#restBytes);
+      this.#rest = longer;
+    }
+    this.#rest.set(bytes, this.#restBytes);
+    this.#restBytes = length;
+  }
+
   /**
    * @param {Uint8Array} bytes
    * @returns {Buffer}
    */
   #join(bytes) {
     const { buffer, byteOffset, byteLength } = bytes;
-    const joined =
-      this.#restBytes === 0 ? Buffer.from(buffer, byteOffset, byteLength) : Buffer.concat([...this.#rest, bytes]);
-    this.#rest = [];
+    if (this.#restBytes === 0) return Buffer.from(buffer, byteOffset, byteLength);
+    const joined = Buffer.concat([this.#rest.subarray(0, this.#restBytes), bytes]);
+    this.#rest = Buffer.alloc(0);
     this.#restBytes = 0;
     return joined;
   }

@@ -67,15 +67,16 @@ export async function openPostgresStore(url, readersMax, doubt) {
 async function check(client) {
   const { rows } = await client.query(
     `SELECT current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') AS read_only,
-      current_setting('transaction_isolation') AS isolation`,
+      current_setting('transaction_isolation') AS isolation, current_setting('array_nulls') AS array_nulls`,
   );
-  const [{ encoding, read_only: readOnly, isolation }] = rows;
+  const [{ encoding, read_only: readOnly, isolation, array_nulls: arrayNulls }] = rows;
   if (encoding !== 'UTF8') throw new StoreError(`it is encoded as ${encoding}: create one with ENCODING 'UTF8'`);
   if (isolation !== 'read committed') {
     throw new StoreError(
       `its transactions are ${isolation}: set default_transaction_isolation to "read committed" for this user`,
     );
   }
+  if (arrayNulls !== 'on') throw new StoreError('array_nulls is off: set it to on for this user');
   if (readOnly === 'on') throw new StoreError('it can only be read: let DATABASE_URL name the primary server');
 }
 
@@ -268,6 +269,8 @@ const REASONS = new Map([
     '42P07',
     'a table with a name of ours is there already: name another schema in search_path (?options=-csearch_path%3Dname)',
   ],
+  ['57014', 'it does not let a statement take so long: set statement_timeout for this user to 0, or to more'],
+  ['57P01', 'somebody ended the connection, or the server is being stopped'],
   ['25006', 'it can only be read: let DATABASE_URL name the primary server'],
   ['53100', 'its disk is full: make room'],
   ['53300', 'it takes no more connections: raise max_connections, or lower WORKERS'],

@@ -11,6 +11,9 @@ const KNOWN = new Set(['id', 'type', 'value', 'at', 'data']);
 const DATE_TIME =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
+const FIRST_MS = Date.parse('0000-01-01T00:00:00Z');
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
 /**
  * Checks one event, written by hand because this is where most of the time goes, and appends its values.
  *
@@ -76,8 +79,9 @@ function timeOf(at) {
   // the second after, as in POSIX time.
   if (Number(day) === 0 || Number(day) > daysIn(Number(year), Number(month))) return undefined;
   const minute = Date.parse(`${year}-${month}-${day}T${hours}:${minutes}:00${offset.toUpperCase()}`);
-  const ms = minute + Number(seconds) * 1000 + Math.trunc(Number(`0${fraction}`) * 1000);
-  return Number.isNaN(ms) ? undefined : ms;
+  const ms = minute + Number(seconds) * 1000 + Number(fraction.slice(1, 4).padEnd(3, '0'));
+  // An offset may lead out of the years that RFC 3339 has.
+  return ms >= FIRST_MS && ms <= LAST_MS ? ms : undefined;
 }
 
 /**

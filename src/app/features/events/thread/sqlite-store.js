@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -73,7 +73,8 @@ export async function openSqliteStore(file, mayCreate) {
 class SqliteStore {
   #database;
   #file;
-  #place;
+  /** Where the database and its log are, once there is a log. */
+  #place = '';
   #insert;
   #readLastSeq;
   #writeLastSeq;
@@ -89,8 +90,8 @@ class SqliteStore {
    */
   constructor(database, file) {
     this.#database = database;
-    this.#file = file;
-    this.#place = placeOf(file);
+    // SQLite keeps the log beside what a symbolic link leads to.
+    this.#file = file === ':memory:' ? file : realpathSync(file);
     this.#insert = database.prepare(
       'INSERT INTO events (seq, id, type, value, at, data) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) WHERE id IS NOT NULL DO NOTHING',
     );
@@ -195,6 +196,7 @@ class SqliteStore {
   /** Takes the lock and writes what is there already, which finds a full disk, too. */
   async tryWriting() {
     await this.#transaction(() => this.#writeLastSeq.run(Number(this.#readLastSeq.get()?.seq)));
+    this.#place = placeOf(this.#file);
   }
 
   async close() {
@@ -270,13 +272,16 @@ class SqliteStore {
 }
 
 /**
- * Which file it is that has this name now.
+ * Which files they are that have these names now, the database and its log.
  *
  * @param {string} file
  */
 function placeOf(file) {
-  const stats = file === ':memory:' ? undefined : statSync(file, { throwIfNoEntry: false });
-  return stats && `${stats.dev} ${stats.ino}`;
+  if (file === ':memory:') return '';
+  return [file, `${file}-wal`]
+    .map((name) => statSync(name, { throwIfNoEntry: false }))
+    .map((stats) => (stats === undefined ? 'gone' : `${stats.dev} ${stats.ino}`))
+    .join();
 }
 
 /**

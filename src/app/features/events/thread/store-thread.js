@@ -10,7 +10,7 @@ import { renderEvents, renderTotals } from './render.js';
  * @import { FromThread, ThreadData, ToThread } from '../messages.ts'
  */
 
-const { url, readersMax, mustOpen } = /** @type {ThreadData} */ (workerData);
+const { url, readersMax, mustOpen, readBytes } = /** @type {ThreadData} */ (workerData);
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
 
 const store = new KeptOpen((isFirst, doubt) => openStore(url, { mayCreate: isFirst, readersMax, doubt }), tell);
@@ -42,6 +42,7 @@ function handle(message) {
       break;
     case 'bytes': {
       const refusal = incoming.get(message.request)?.push(message.bytes);
+      Atomics.add(readBytes, 0, message.bytes.length);
       if (refusal) refuse(message.request, refusal);
       break;
     }
