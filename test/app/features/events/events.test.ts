@@ -6,6 +6,9 @@ import { listeningApp } from '../../../support/app.ts';
 import { RawConnection } from '../../../support/raw.ts';
 import { all, type Event, JSON_TYPE, lines, NDJSON, onEachStore, type Totals, totalsOf } from './support.ts';
 
+const event = gzipSync('{"type":"a"}\n');
+const afterZero = new Uint8Array([...event, 0, ...event]);
+
 /** An event of 16 KB. */
 const large = lines([{ type: 'a', data: 'x'.repeat(16_000) }]);
 
@@ -91,6 +94,7 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
       ['an infinite value', '{"type":"a","value":1e999}', '/value'],
       ['a value that could not be summed up', '{"type":"a","value":-2e200}', '/value'],
       ['a day that is none', '{"type":"a","at":"2026-02-29T00:00:00Z"}', '/at'],
+      ['a year that its zone makes 10000', '{"type":"a","at":"9999-12-31T23:59:00-01:00"}', '/at'],
       ['a time without its zone', '{"type":"a","at":"2026-02-28T00:00:00"}', '/at'],
       ['data that is too large', lines([{ type: 'a', data: 'x'.repeat(16 * 1024) }]), '/data'],
       ['data that is nested too deeply', `{"type":"a","data":${'['.repeat(60_000)}${']'.repeat(60_000)}}`, '/data'],
@@ -139,6 +143,8 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
       ['empty lines only', '\n\n', NDJSON, 400, 'BODY_MALFORMED'],
       ['another type', '{"type":"a"}', { 'content-type': 'text/plain' }, 415, 'MEDIA_TYPE_UNSUPPORTED'],
       ['another encoding', 'x', { ...NDJSON, 'content-encoding': 'br' }, 415, 'ENCODING_UNSUPPORTED'],
+      ['gzip with more behind it', afterZero, { ...NDJSON, 'content-encoding': 'gzip' }, 400, 'BODY_MALFORMED'],
+      ['no media type', 'x', { 'content-type': 'foo' }, 415, 'MEDIA_TYPE_UNSUPPORTED'],
       ['what is no gzip', 'x', { ...NDJSON, 'content-encoding': 'gzip' }, 400, 'BODY_MALFORMED'],
       ['an empty key', '{"type":"a"}', { ...NDJSON, 'idempotency-key': '' }, 400, 'VALIDATION_FAILED'],
       ['one event as large as many', `{"type":"a","data":"${'x'.repeat(200_000)}"}`, JSON_TYPE, 413, 'BODY_TOO_LARGE'],
@@ -267,6 +273,44 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
       const statuses = (await Promise.all(answers)).map(({ statusCode }) => statusCode);
       expect(statuses.sort()).toEqual([201, 503]);
       expect(await stored()).toHaveLength(1120);
+    });
+
+    it('is not slowed down by bodies in the smallest pieces', async () => {
+      const { url, metric } = await eventsApp();
+      const pieces = '1\r\n \r\n'.repeat(10_000);
+      const clients = Array.from({ length: 20 }, () =>
+        new RawConnection(url).send(
+          `POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n${pieces}`,
+        ),
+      );
+      const startedAt = performance.now();
+      await expect.poll(() => metric('events_queue_bytes'), { timeout: 20_000 }).toBe('200000');
+      expect(performance.now() - startedAt).toBeLessThan(5000);
+      for (const { socket } of clients) socket.destroy();
+    });
+
+    it('answers others while clients begin large bodies and leave, again and again', async () => {
+      const { url, post } = await eventsApp();
+      let isOver = false;
+      const half = Buffer.from(lines(Array.from({ length: 9000 }, () => ({ type: 'a', data: 'x'.repeat(100) }))));
+      const leaving = Array.from({ length: 8 }, async () => {
+        while (!isOver) {
+          const sending = request(`${url}/events`, { method: 'POST', headers: NDJSON, agent: false }).on(
+            'error',
+            () => {},
+          );
+          await new Promise((sent) => sending.write(half, sent));
+          sending.destroy();
+        }
+      });
+      const until = performance.now() + 3000;
+      while (performance.now() < until) await post(lines([{ type: 'b' }]));
+      isOver = true;
+      await Promise.all(leaving);
+      const startedAt = performance.now();
+      await expect.poll(async () => (await post(lines([{ type: 'b' }]))).status, { timeout: 10_000 }).toBe(201);
+      expect(performance.now() - startedAt).toBeLessThan(5000);
+      expect((await (await fetch(`${url}/events?type=a`)).json()) as unknown).toEqual([]);
     });
 
     it('tells each of pipelined requests what became of its own events', async () => {

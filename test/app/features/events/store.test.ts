@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -294,6 +294,23 @@ describe('an SQLite database that is moved away', () => {
     expect(await post([{ type: 'b' }])).toMatchObject({ status: 201 });
     expect(await all(url, '/events')).toMatchObject([{ type: 'a' }, { type: 'b' }]);
   });
+
+  it.each(['file', 'link'])('is missed when only its log is (%s)', async (kind) => {
+    const databaseUrl = await SQLITE.newUrl();
+    const { app, post } = await storingApp(databaseUrl);
+    await post([{ type: 'a' }]);
+    const file = databaseUrl.slice('file:'.length);
+    const link = `${file}-link`;
+    symlinkSync(file, link);
+    const other = await storingApp(kind === 'file' ? databaseUrl : `file:${link}`);
+    await app.close();
+    rmSync(`${file}-wal`);
+    expect(await other.post([{ type: 'b' }])).toMatchObject({ status: 503 });
+    await other.becomes(200);
+    expect(await other.post([{ type: 'c' }])).toMatchObject({ status: 201 });
+    const read = (await all<Event>(other.url, '/events')).map(({ type }) => type);
+    expect(read).toEqual(expect.arrayContaining(['a', 'c']));
+  });
 });
 
 describe.runIf(isPostgresInstalled)(
@@ -309,6 +326,7 @@ describe.runIf(isPostgresInstalled)(
         (url: URL) => (url.search += '%20-cdefault_transaction_read_only%3Don'),
         'it can only be read',
       ],
+      ['nulls in arrays are text', (url: URL) => (url.search += '%20-carray_nulls%3Doff'), 'array_nulls is off'],
     ])('%s: it says so, and keeps the password to itself', async (_what, spoil, words) => {
       const url = new URL(await POSTGRESQL.newUrl());
       url.password = 'canary';
