@@ -73,8 +73,8 @@ function exponential(mean: number): number {
 }
 
 /** Answers a second to clients that each wait for one before they ask again. */
-export async function closedLoop(url: string, clients: number, forMs: number): Promise<number> {
-  const agent = new Agent({ keepAlive: true });
+export async function closedLoop(url: string, clients: number, forMs: number, isKept = true): Promise<number> {
+  const agent = new Agent({ keepAlive: isKept });
   const startedAt = performance.now();
   let answered = 0;
   const client = async () => {

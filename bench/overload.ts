@@ -15,7 +15,9 @@ const TIMES = (process.env.TIMES ?? '1,2,4,8').split(',').map(Number);
 
 const BURN_MS = 5;
 
-const WORKS = [
+type Work = { readonly name: string; readonly path: string; readonly isKept: boolean };
+
+const WORKS: readonly Work[] = [
   { name: 'a route that burns 5 ms of CPU', path: '/burn', isKept: true },
   { name: 'the same, each request on a new connection', path: '/burn', isKept: false },
   { name: 'a route that waits for one of 10 permits and holds it for 50 ms', path: '/pool', isKept: true },
@@ -46,8 +48,8 @@ function calibrate(): number {
 }
 
 /** Answers a second to as many clients as keep it busy. */
-function capacity(url: string, path: string, forMs: number): Promise<number> {
-  return closedLoop(url + path, path === '/pool' ? 10 : 2, forMs);
+function capacity(url: string, { path, isKept }: Work, forMs: number): Promise<number> {
+  return closedLoop(url + path, path === '/pool' ? 10 : 4, forMs, isKept);
 }
 
 type Measured = {
@@ -59,17 +61,17 @@ type Measured = {
   readonly recovered: number;
 };
 
-async function measure(service: Launched, path: string, isKept: boolean, perSecond: number): Promise<Measured> {
+async function measure(service: Launched, work: Work, perSecond: number): Promise<Measured> {
   const operations: number[] = [];
   const operation = (await fetch(`${service.url}/livez`)).ok ? '/livez' : '/hello/John';
-  const load = openLoop(service.url + path, perSecond, ROUND_MS, isKept);
+  const load = openLoop(service.url + work.path, perSecond, ROUND_MS, work.isKept);
   for (const until = performance.now() + ROUND_MS; performance.now() < until; await sleep(100)) {
     const { served } = await openLoop(service.url + operation, 1000, 1, false);
     operations.push(...(served.length > 0 ? served : [Number.POSITIVE_INFINITY]));
   }
   const outcome = await load;
   await sleep(1000);
-  const recovered = await capacity(service.url, path, 1000);
+  const recovered = await capacity(service.url, work, 1000);
   return { goodput: (outcome.served.length * 1000) / ROUND_MS, outcome, operations, recovered };
 }
 
@@ -82,10 +84,10 @@ const capacities = new Map<string, number[]>();
 for (let round = 0; round < ROUNDS; round++) {
   for (const { work, service, times, measured } of cells) {
     const launched = await Launched.start([service.file], { ...service.environment, BURN_ITERATIONS: iterations });
-    const known = capacities.get(work.path + service.name) ?? [];
-    known.push(await capacity(launched.url, work.path, 2000));
-    capacities.set(work.path + service.name, known);
-    const result = await measure(launched, work.path, work.isKept, times * median(known));
+    const known = capacities.get(work.name + service.name) ?? [];
+    known.push(await capacity(launched.url, work, 2000));
+    capacities.set(work.name + service.name, known);
+    const result = await measure(launched, work, times * median(known));
     await launched.stop();
     measured.push(result);
     const { goodput, outcome, recovered } = result;
@@ -110,7 +112,7 @@ const sections = WORKS.map((work) => {
     .filter((cell) => cell.work === work)
     .sort((a, b) => a.times - b.times)
     .map(({ service, times, measured }) => {
-      const can = median(capacities.get(work.path + service.name) ?? []);
+      const can = median(capacities.get(work.name + service.name) ?? []);
       const of = (pick: (round: Measured) => number) => median(measured.map(pick));
       const share = (rate: number) => `${((100 * rate) / can).toFixed(0)} %`;
       const ms = (value: number) => (Number.isFinite(value) ? value.toFixed(0) : '–');

@@ -51,7 +51,7 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
 
   const refusal = (reason: keyof typeof REFUSALS) => {
     metrics.requestShed(reason);
-    // One line a second instead of one for each: there is no time for those.
+    // One line a second, also where requests are not logged.
     if (refused++ === 0) setTimeout(report, REPORTED_EVERY_MS).unref();
     return REFUSALS[reason];
   };

@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import type { App } from '../../src/app/types.ts';
+import { listeningApp, readyApp } from '../support/app.ts';
+import { Service } from '../support/processes.ts';
+
+const OVERLOADED = expect.objectContaining({ status: 503, code: 'OVERLOADED' });
+
+async function ask(url: string) {
+  const response = await fetch(url);
+  return { status: response.status, retryAfter: response.headers.get('retry-after'), body: await response.text() };
+}
+
+async function metric(url: string, name: string): Promise<number> {
+  const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
+  return Number(lines.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1) ?? 0);
+}
+
+/** As `count` requests that are answered when their client leaves. */
+function neverAnswered(url: string, count: number): AbortController[] {
+  return Array.from({ length: count }, () => {
+    const leaving = new AbortController();
+    fetch(`${url}/never`, { signal: leaving.signal }).catch(() => {});
+    return leaving;
+  });
+}
+
+async function open(app: App, count: number): Promise<void> {
+  await expect.poll(() => app.requests.open.size).toBe(count);
+}
+
+describe('a process whose event loop is overloaded', () => {
+  async function service(environment: NodeJS.ProcessEnv = {}) {
+    const started = new Service('src/server/main.js', environment);
+    return { started, url: await started.ready() };
+  }
+
+  it('answers some in time, refuses the others, tells when to come again, and goes on as before', async () => {
+    const { started, url } = await service();
+    const crowd = Array.from({ length: 400 }, () => ask(`${url}/block?ms=5`));
+    const operations = [ask(`${url}/livez`), ask(`${url}/readyz`), ask(`${url}/metrics`)];
+    const answers = await Promise.all(crowd);
+    for (const { status } of await Promise.all(operations)) expect(status).toBe(200);
+
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(refused.length).toBeGreaterThan(100);
+    expect(refused.length).toBeLessThan(400);
+    for (const { status, body } of refused) {
+      expect(status).toBe(503);
+      expect(JSON.parse(body)).toEqual(OVERLOADED);
+    }
+    expect(new Set(refused.map(({ retryAfter }) => retryAfter))).toEqual(new Set(['1', '2', '3']));
+    expect(await metric(url, 'http_requests_shed_total{reason="turn"}')).toBe(refused.length);
+    await expect.poll(() => started.lines('overloaded: refused requests with 503')).not.toEqual([]);
+
+    for (let request = 0; request < 20; request++) expect((await ask(`${url}/block?ms=5`)).status).toBe(200);
+  });
+
+  it('refuses nobody for one slow turn', async () => {
+    const { url } = await service();
+    for (let turn = 0; turn < 5; turn++) {
+      const answers = await Promise.all([30, 0, 0, 0].map((ms) => ask(`${url}/block?ms=${ms}`)));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  });
+
+  it('refuses nobody where MAX_QUEUE_DELAY_MS is 0', async () => {
+    const { url } = await service({ MAX_QUEUE_DELAY_MS: '0' });
+    const answers = await Promise.all(Array.from({ length: 200 }, () => ask(`${url}/block?ms=2`)));
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  });
+});
+
+describe('a route of which many requests wait', () => {
+  it('refuses more than may be open, and takes the next when one has ended', async () => {
+    const { app, url } = await listeningApp();
+    const clients = neverAnswered(url, 64);
+    await open(app, 64);
+    const refused = await ask(`${url}/never`);
+    expect(refused).toMatchObject({ status: 503, retryAfter: expect.stringMatching(/^[123]$/) });
+    expect(JSON.parse(refused.body)).toEqual(OVERLOADED);
+    expect(await metric(url, 'http_requests_shed_total{reason="concurrency"}')).toBe(1);
+    expect((await ask(`${url}/greet`)).status).toBe(200);
+
+    clients[0]?.abort();
+    await open(app, 63);
+    clients.push(...neverAnswered(url, 1));
+    await open(app, 64);
+    for (const client of clients) client.abort();
+    await open(app, 0);
+  });
+
+  it('takes all of them where it says that it bounds itself', async () => {
+    const { app, url } = await listeningApp({}, (extended) => {
+      extended.get('/stream', { config: { boundsItself: true } }, () => new Promise(() => {}));
+    });
+    const leaving = new AbortController();
+    for (let client = 0; client < 100; client++) fetch(`${url}/stream`, { signal: leaving.signal }).catch(() => {});
+    await open(app, 100);
+    leaving.abort();
+    await open(app, 0);
+  });
+});
+
+it('a process that is a quarter above MAX_WORKER_RSS_MB refuses all but operations', async () => {
+  const { url } = await listeningApp({ maxWorkerRssMb: 1 });
+  await expect.poll(async () => (await ask(`${url}/greet`)).status, { timeout: 5000 }).toBe(503);
+  expect(await metric(url, 'http_requests_shed_total{reason="memory"}')).toBeGreaterThan(0);
+  expect((await ask(`${url}/livez`)).status).toBe(200);
+});
+
+it('requests that are injected are not refused, though the loop may never turn between them', async () => {
+  const { app } = await readyApp();
+  for (let request = 0; request < 50; request++) {
+    expect((await app.inject('/block?ms=2')).statusCode).toBe(200);
+  }
+});
