@@ -3,11 +3,27 @@ import { performance } from 'node:perf_hooks';
 /** The loop is busy when of at least so long ... */
 const BUSY_WINDOW_MS = 50;
 
-/** ... this part was work. A process that only lost its core for a moment, or had one slow turn, was idle before. */
+/** ... this part was work. One that has a single slow turn was idle before. */
 const BUSY_UTILIZATION = 0.7;
 
 /** Requests wait at most so long for connections to be accepted before them. */
 const ACCEPTING_MAX_MS = 10;
+
+/** Of a turn that is late, this part at least was its own work: a process that lost its core to others has not had much. */
+const OWN_WORK = 0.5;
+
+/** From this part of the time on that a turn may take, its own work is watched: it costs too much to do so in each. */
+const WATCHED_FROM = 0.25;
+
+/**
+ * Refusing takes a twentieth of a millisecond. Requests that take less than so long on the average are better answered, unless the
+ * turn becomes longer still: many clients that wait for their answers make long turns, too, and need not be sent away.
+ */
+const CHEAP_MS = 0.25;
+const CHEAP_TURNS = 5;
+
+/** After its first request a process is slow by itself for so long, until its code is compiled: that is no overload. */
+const WARMING_MS = 2000;
 
 type Sample = { readonly at: number; readonly activeMs: number };
 
@@ -22,6 +38,11 @@ type Sample = { readonly at: number; readonly activeMs: number };
 export class Turns {
   readonly #maxMs: number;
   #startedAt: number | undefined;
+  /** Requests in this turn. */
+  #count = 0;
+  #warmAt: number | undefined;
+  /** CPU time of this thread when the turn had become long. */
+  #cpuMs: number | undefined;
   #sample: Sample = sampleAt(0);
   #sampleBefore: Sample = this.#sample;
   /** Since when one connection has come after the other. */
@@ -31,6 +52,8 @@ export class Turns {
 
   readonly #end = () => {
     this.#startedAt = undefined;
+    this.#cpuMs = undefined;
+    this.#count = 0;
   };
 
   readonly #endAccepting = () => {
@@ -72,8 +95,17 @@ export class Turns {
   }
 
   #isLate(now: number): boolean {
-    if (this.#startedAt !== undefined) return now - this.#startedAt > this.#maxMs && this.#isBusy(now);
+    if (this.#startedAt !== undefined) {
+      const ageMs = now - this.#startedAt;
+      this.#count++;
+      if (ageMs < this.#maxMs * WATCHED_FROM) return false;
+      this.#cpuMs ??= cpuMsNow();
+      const isCheap = ageMs < this.#count * CHEAP_MS;
+      if (ageMs < this.#maxMs * (isCheap ? CHEAP_TURNS : 1)) return false;
+      return cpuMsNow() - this.#cpuMs > this.#maxMs * OWN_WORK && this.#isBusy(now) && now > (this.#warmAt ?? now);
+    }
     this.#startedAt = now;
+    this.#warmAt ??= now + WARMING_MS;
     // After all that this turn found to read.
     setImmediate(this.#end);
     if (now - this.#sample.at >= BUSY_WINDOW_MS) {
@@ -91,6 +123,11 @@ export class Turns {
 
 function sampleAt(at: number): Sample {
   return { at, activeMs: activeMsNow() };
+}
+
+function cpuMsNow(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }
 
 function activeMsNow(): number {

@@ -31,7 +31,10 @@ async function open(app: App, count: number): Promise<void> {
 describe('a process whose event loop is overloaded', () => {
   async function service(environment: NodeJS.ProcessEnv = {}) {
     const started = new Service('src/server/main.js', environment);
-    return { started, url: await started.ready() };
+    const url = await started.ready();
+    await ask(`${url}/greet`);
+    await new Promise((warm) => setTimeout(warm, 2000));
+    return { started, url };
   }
 
   it('answers some in time, refuses the others, tells when to come again, and goes on as before', async () => {
