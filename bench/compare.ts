@@ -1,0 +1,82 @@
+// Is the working tree faster or slower than a commit? `npm run bench:compare -- main~1`. Both run at once and are asked in turn, in
+// short rounds, so that whatever else the machine does meets both; and both are started several times, for two processes of the
+// same code differ by a tenth, by how the compiler happened to see it. It takes a minute.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { ROOT } from '../test/support/paths.ts';
+import { greet, type Round } from './greet.ts';
+import { Launched } from './launched.ts';
+import { median, percentile } from './statistics.ts';
+
+const [commit = 'HEAD'] = process.argv.slice(2);
+const LAUNCHES = Number(process.env.LAUNCHES ?? 8);
+const ROUNDS = 4;
+const ROUND_MS = 500;
+const WARMING_MS = 1200;
+
+/** Less is taken for the same: as much lies between two runs of the same code. */
+const NOTICEABLE = 0.02;
+
+const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
+
+const folder = mkdtempSync(path.join(tmpdir(), 'compare-'));
+const before = path.join(folder, 'before');
+try {
+  git('worktree', 'add', '--detach', '--quiet', before, commit);
+  // With the present dependencies: the code is compared.
+  symlinkSync(path.join(ROOT, 'node_modules'), path.join(before, 'node_modules'));
+  const launches: Pair[] = [];
+  for (let launch = 0; launch < LAUNCHES; launch++) launches.push(await measure(launch));
+  console.log(`The working tree beside ${git('log', '-1', '--format=%h %s', commit)}`);
+  report('requests a second', launches, ({ perSecond }) => perSecond, 'faster', 'slower');
+  report('CPU a request, µs', launches, ({ cpuUs }) => cpuUs, 'more', 'less');
+} finally {
+  git('worktree', 'remove', '--force', before);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+type Measured = Pick<Round, 'perSecond' | 'cpuUs'>;
+type Pair = { readonly old: Measured; readonly now: Measured };
+
+async function measure(launch: number): Promise<Pair> {
+  const folders = [path.relative(ROOT, before), '.'];
+  // Who comes first, changes.
+  if (launch % 2 === 1) folders.reverse();
+  await using ends = new AsyncDisposableStack();
+  const environment = { REQUEST_LOG: process.env.REQUEST_LOG ?? 'false' };
+  const services: { service: Launched; rounds: Round[] }[] = [];
+  for (const folder of folders) {
+    const service = await Launched.start(['src/server/main.js'], environment, { folder });
+    ends.defer(() => service.stop());
+    await greet(service, WARMING_MS);
+    services.push({ service, rounds: [] });
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { service, rounds } of services) rounds.push(await greet(service, ROUND_MS));
+  }
+  const [first, second] = services.map(({ rounds }) => ({
+    perSecond: median(rounds.map(({ perSecond }) => perSecond)),
+    cpuUs: median(rounds.map(({ cpuUs }) => cpuUs)),
+  })) as [Measured, Measured];
+  return launch % 2 === 1 ? { old: second, now: first } : { old: first, now: second };
+}
+
+/** The median of the launches' ratios, and where it lies with 95 % certainty: between two of them (the binomial distribution). */
+function report(
+  what: string,
+  pairs: readonly Pair[],
+  pick: (measured: Measured) => number,
+  above: string,
+  below: string,
+): void {
+  const ratios = pairs.map(({ old, now }) => pick(now) / pick(old));
+  const halfWidth = 98 / Math.sqrt(ratios.length);
+  const [least, most] = [percentile(ratios, 50 - halfWidth), percentile(ratios, 50 + halfWidth)];
+  const verdict = least > 1 + NOTICEABLE ? above : most < 1 - NOTICEABLE ? below : 'the same';
+  const [old, now] = [median(pairs.map((pair) => pick(pair.old))), median(pairs.map((pair) => pick(pair.now)))];
+  console.log(
+    `${what}: ${old.toFixed(1)} → ${now.toFixed(1)}, × ${median(ratios).toFixed(3)} (${least.toFixed(3)}–${most.toFixed(3)}): ${verdict}`,
+  );
+}
