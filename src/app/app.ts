@@ -62,10 +62,11 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   const lifecycle = new Lifecycle();
   const metrics = new Metrics();
   const checks = new Checks();
-  const requests = new Requests(config, lifecycle, metrics);
+  const requests = new Requests(config, log, lifecycle, metrics);
 
   const app = Fastify({
-    loggerInstance: log,
+    // With one of its own Fastify makes a child logger and two listeners for each request. Each gets its log from Requests.
+    logger: false,
     logController: new FailedStreams(requests),
     genReqId: requestId,
     requestIdHeader: false,
@@ -94,6 +95,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     },
     clientErrorHandler: (error, socket) => answerSocketError(error, socket, log, metrics),
   });
+  app.log = log;
   tellKeepAlive(app.server, config);
   app.server.maxConnections = config.maxConnections;
   reportDrops(app.server, log, metrics);

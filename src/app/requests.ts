@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../config/settings.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { lingerUnlessRead } from './lingering-close.ts';
 import type { Metrics } from './metrics.ts';
 import { REQUEST_ID_HEADER } from './request-id.ts';
+import { requestLog } from './request-log.ts';
 
 /** A request whose answer is not complete yet. */
 export type OpenRequest = {
@@ -14,10 +15,20 @@ export type OpenRequest = {
   readonly reply: FastifyReply;
   readonly startedAt: number;
   /** What went wrong while it was answered; it goes into the request's log line. */
-  failure?: Error;
+  failure: Error | undefined;
   /** It counts against this until it ends. */
-  limit?: ConcurrencyLimit | undefined;
+  limit: ConcurrencyLimit | undefined;
+  /** Where it is in the list of those that are open. */
+  index: number;
 };
+
+const OPEN = Symbol('open');
+
+declare module 'node:http' {
+  interface ServerResponse {
+    [OPEN]?: OpenRequest | undefined;
+  }
+}
 
 const UNMATCHED = '(unmatched)';
 
@@ -30,40 +41,46 @@ const CLIENT_LEFT = 499;
  * log line and the measurement at the end.
  */
 export class Requests {
-  readonly #open = new Map<ServerResponse, OpenRequest>();
+  /** Not a Map: each time it grows or shrinks, what it was before keeps all requests of that time from being collected young. */
+  readonly #open: OpenRequest[] = [];
   /** The answer on each connection that announces its end. */
   readonly #lastAnswer = new WeakMap<Socket, ServerResponse>();
   #answered = 0;
   readonly #config: Config;
+  readonly #log: FastifyBaseLogger;
   readonly #lifecycle: Lifecycle;
   readonly #metrics: Metrics;
-  readonly #onFinish: (this: ServerResponse) => void;
   readonly #onClose: (this: ServerResponse) => void;
 
-  constructor(config: Config, lifecycle: Lifecycle, metrics: Metrics) {
+  constructor(config: Config, log: FastifyBaseLogger, lifecycle: Lifecycle, metrics: Metrics) {
     this.#config = config;
+    this.#log = log;
     this.#lifecycle = lifecycle;
     this.#metrics = metrics;
     const requests = this;
-    // Two functions for all requests instead of two closures for each: the response is `this`.
-    this.#onFinish = function () {
-      requests.#answered++;
-      lingerUnlessRead(this);
-      requests.#end(this, this.statusCode);
-    };
+    // One function for all requests instead of a closure for each: the response is `this`.
     this.#onClose = function () {
-      requests.#end(this, CLIENT_LEFT);
+      if (this.writableFinished) {
+        requests.#answered++;
+        lingerUnlessRead(this);
+      }
+      requests.#end(this, this.writableFinished ? this.statusCode : CLIENT_LEFT);
     };
-    metrics.watchInFlight(() => this.#open.size);
+    metrics.watchInFlight(() => this.#open.length);
     lifecycle.on('change', (state) => {
       if (state !== 'draining') return;
-      for (const { request, reply } of this.#open.values()) this.#announceClose(request, reply);
+      for (const { request, reply } of this.#open) this.#announceClose(request, reply);
     });
   }
 
-  /** Those that are open now, oldest first. */
-  get open(): ReadonlyMap<ServerResponse, OpenRequest> {
+  /** Those that are open now. */
+  get open(): readonly OpenRequest[] {
     return this.#open;
+  }
+
+  /** What is known of a request that is open. */
+  of(reply: FastifyReply): OpenRequest | undefined {
+    return reply.raw[OPEN];
   }
 
   /** How many have been answered completely so far. */
@@ -73,15 +90,18 @@ export class Requests {
 
   /** Whether a request that came on this connection is open. */
   isAnswering(socket: Socket): boolean {
-    for (const { request } of this.#open.values()) if (request.raw.socket === socket) return true;
+    for (const { request } of this.#open) if (request.raw.socket === socket) return true;
     return false;
   }
 
   begin(request: FastifyRequest, reply: FastifyReply): void {
     const response = reply.raw;
-    this.#open.set(response, { request, reply, startedAt: performance.now() });
-    // `finish` is a complete answer; `close` before it is a client that left, which Fastify's onResponse does not see.
-    response.on('finish', this.#onFinish);
+    request.log = reply.log = requestLog(this.#log, request.id);
+    const startedAt = performance.now();
+    const open = { request, reply, startedAt, failure: undefined, limit: undefined, index: this.#open.length };
+    this.#open.push(open);
+    response[OPEN] = open;
+    // After a complete answer, or without one when the client left, which Fastify's onResponse does not see.
     response.on('close', this.#onClose);
     reply.header(REQUEST_ID_HEADER, request.id);
     reply.header('x-content-type-options', 'nosniff');
@@ -89,7 +109,7 @@ export class Requests {
   }
 
   failed(reply: FastifyReply, failure: Error): void {
-    const open = this.#open.get(reply.raw);
+    const open = this.of(reply);
     if (open) open.failure = failure;
   }
 
@@ -106,9 +126,10 @@ export class Requests {
   }
 
   #end(response: ServerResponse, sent: number): void {
-    const open = this.#open.get(response);
+    const open = response[OPEN];
     if (open === undefined) return;
-    this.#open.delete(response);
+    response[OPEN] = undefined;
+    this.#remove(open);
     const { request, reply, startedAt, failure, limit } = open;
     const now = performance.now();
     limit?.leave(startedAt, now);
@@ -120,6 +141,14 @@ export class Requests {
     // A 503 is a refusal, and of those there are many at a time.
     if (status >= 500 && status !== 503) reply.log.error(lineOf(request, route, status, ms, failure), 'request failed');
     else if (this.#config.requestLog) reply.log.info(lineOf(request, route, status, ms, failure), 'request');
+  }
+
+  /** The last one takes its place. */
+  #remove({ index }: OpenRequest): void {
+    const last = this.#open.pop();
+    if (last === undefined || last.index === index) return;
+    last.index = index;
+    this.#open[index] = last;
   }
 }
 

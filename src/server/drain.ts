@@ -31,7 +31,7 @@ export async function drain(
   const delayMs = patience.elapsedMs;
 
   const idleClosed = await connections.settle(patience);
-  const cut = [...requests.open.values()];
+  const cut = [...requests.open];
   connections.destroy();
   const settledMs = patience.elapsedMs;
   const closing = app.close().then(

@@ -37,7 +37,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   const log = createLogger(config, worker, await logDestination());
   const app = buildApp(config, { log, worker, ...(options.lastReload && { lastReload: options.lastReload }) });
   const connections = new Connections(app.server, function* () {
-    for (const { request } of app.requests.open.values()) yield request.raw.socket;
+    for (const { request } of app.requests.open) yield request.raw.socket;
   });
   const end = arrangeEnd(app, connections, config, isSocketShared);
 

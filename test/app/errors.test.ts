@@ -60,7 +60,7 @@ describe('a path that the router refuses', () => {
     expect(response.json()).toMatchObject({ status, code, instance: 'mine' });
     expect(response.body.length).toBeLessThan(300);
     expect(log).toContainEqual(expect.objectContaining({ msg: 'request', requestId: 'mine', status }));
-    expect(app.requests.open.size).toBe(0);
+    expect(app.requests.open.length).toBe(0);
   });
 });
 

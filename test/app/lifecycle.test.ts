@@ -45,7 +45,7 @@ describe('while it drains, the app', () => {
       });
     });
     const client = new RawConnection(url).send('GET /held HTTP/1.1\r\nHost: x\r\n\r\n');
-    await expect.poll(() => app.requests.open.size).toBe(1);
+    await expect.poll(() => app.requests.open.length).toBe(1);
     app.lifecycle.advance('draining');
     release();
     const answer = await client.closed();

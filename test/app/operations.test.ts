@@ -94,11 +94,11 @@ describe('metrics', () => {
     const { app, url, log } = await listeningApp();
     const inFlight = async () => samples((await app.inject('/metrics')).body, 'http_requests_in_flight')[0];
     const client = new RawConnection(url).send('GET /never HTTP/1.1\r\nHost: x\r\n\r\n');
-    await expect.poll(() => app.requests.open.size).toBe(1);
+    await expect.poll(() => app.requests.open.length).toBe(1);
     // The scrape itself is one, too.
     expect(await inFlight()).toBe('http_requests_in_flight 2');
     client.socket.destroy();
-    await expect.poll(() => app.requests.open.size).toBe(0);
+    await expect.poll(() => app.requests.open.length).toBe(0);
     expect(await inFlight()).toBe('http_requests_in_flight 1');
     expect(log).toContainEqual(expect.objectContaining({ msg: 'request', route: '/never', status: 499 }));
   });

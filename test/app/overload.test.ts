@@ -25,7 +25,7 @@ function neverAnswered(url: string, count: number): AbortController[] {
 }
 
 async function open(app: App, count: number): Promise<void> {
-  await expect.poll(() => app.requests.open.size).toBe(count);
+  await expect.poll(() => app.requests.open.length).toBe(count);
 }
 
 describe('a process whose event loop is overloaded', () => {

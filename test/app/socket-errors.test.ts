@@ -63,7 +63,7 @@ describe('what is no request', () => {
       });
     });
     const client = new RawConnection(url).send('GET /held HTTP/1.1\r\nHost: x\r\n\r\n');
-    await expect.poll(() => app.requests.open.size).toBe(1);
+    await expect.poll(() => app.requests.open.length).toBe(1);
     client.send('garbage\r\n\r\n');
     await new RawConnection(url).send('GET /greet HTTP/1.0\r\n\r\n').closed();
     release();
@@ -192,15 +192,15 @@ describe('a body that stops in the middle', () => {
   it('is over when its client closes, and nobody waits for the rest', async () => {
     const { app, url } = await listeningApp();
     const client = new RawConnection(url).send(`${head}Content-Length: 100\r\n\r\n{"half":`);
-    await expect.poll(() => app.requests.open.size).toBe(1);
+    await expect.poll(() => app.requests.open.length).toBe(1);
     client.socket.end();
-    await expect.poll(() => app.requests.open.size).toBe(0);
+    await expect.poll(() => app.requests.open.length).toBe(0);
   });
 
   it('is refused where it turns out to be malformed', async () => {
     const { app, url } = await listeningApp();
     const client = new RawConnection(url).send(`${head}Transfer-Encoding: chunked\r\n\r\n5\r\n{"hal\r\nnonsense\r\n`);
     expect(await client.closed()).toContain('400 Bad Request');
-    await expect.poll(() => app.requests.open.size).toBe(0);
+    await expect.poll(() => app.requests.open.length).toBe(0);
   });
 });

@@ -67,7 +67,7 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
     const shed: onRequestHookHandler = (_request, reply, done) => {
       // What is injected by a test may never let the loop turn.
       if (!app.server.listening) return done();
-      const open = requests.open.get(reply.raw);
+      const open = requests.of(reply);
       const now = open?.startedAt ?? performance.now();
       turns.enter(now, (isLate) => {
         if (isLate) done(refusal('turn'));

@@ -232,7 +232,7 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
       );
       await expect.poll(() => metric('events_queue_bytes')).toBe('1000');
       client.socket.destroy();
-      await expect.poll(() => app.requests.open.size).toBe(0);
+      await expect.poll(() => app.requests.open.length).toBe(0);
       await expect.poll(() => metric('events_queue_length')).toBe('0');
       expect(await metric('events_rejected_total{reason="client_left"}')).toBe('1');
       expect(await stored()).toEqual([]);

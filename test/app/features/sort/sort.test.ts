@@ -40,7 +40,7 @@ describe('GET /sort', () => {
     await fetch(`${url}/sort?count=1`);
     const impatient = new AbortController();
     const asking = fetch(`${url}/sort?count=5000000`, { signal: impatient.signal });
-    await expect.poll(() => app.requests.open.size).toBe(1);
+    await expect.poll(() => app.requests.open.length).toBe(1);
     impatient.abort();
     await expect(asking).rejects.toThrow('aborted');
     await expect.poll(() => log.some(({ status, err }) => status === 499 && err === undefined)).toBe(true);
