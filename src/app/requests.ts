@@ -50,6 +50,7 @@ export class Requests {
   readonly #log: FastifyBaseLogger;
   readonly #lifecycle: Lifecycle;
   readonly #metrics: Metrics;
+  readonly #onFinish: (this: ServerResponse) => void;
   readonly #onClose: (this: ServerResponse) => void;
 
   constructor(config: Config, log: FastifyBaseLogger, lifecycle: Lifecycle, metrics: Metrics) {
@@ -58,13 +59,14 @@ export class Requests {
     this.#lifecycle = lifecycle;
     this.#metrics = metrics;
     const requests = this;
-    // One function for all requests instead of a closure for each: the response is `this`.
+    // Two functions for all requests instead of two closures for each: the response is `this`.
+    this.#onFinish = function () {
+      requests.#answered++;
+      lingerUnlessRead(this);
+      requests.#end(this, this.statusCode);
+    };
     this.#onClose = function () {
-      if (this.writableFinished) {
-        requests.#answered++;
-        lingerUnlessRead(this);
-      }
-      requests.#end(this, this.writableFinished ? this.statusCode : CLIENT_LEFT);
+      requests.#end(this, CLIENT_LEFT);
     };
     metrics.watchInFlight(() => this.#open.length);
     lifecycle.on('change', (state) => {
@@ -101,7 +103,8 @@ export class Requests {
     const open = { request, reply, startedAt, failure: undefined, limit: undefined, index: this.#open.length };
     this.#open.push(open);
     response[OPEN] = open;
-    // After a complete answer, or without one when the client left, which Fastify's onResponse does not see.
+    // `finish` is a complete answer; `close` before it is a client that left, which Fastify's onResponse does not see.
+    response.on('finish', this.#onFinish);
     response.on('close', this.#onClose);
     reply.header(REQUEST_ID_HEADER, request.id);
     reply.header('x-content-type-options', 'nosniff');
