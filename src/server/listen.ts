@@ -18,7 +18,7 @@ const ADVICE: Record<string, string> = {
  * Connections that may wait to be accepted; the kernel allows `net.core.somaxconn` of them, which is 4096. With Node's 511,
  * a crowd that reconnects at once, as in a restart, overflows the queue, and those who do not fit try again a second later.
  */
-const BACKLOG = 4096;
+export const BACKLOG = 4096;
 
 /** Where to listen, and on whose socket. */
 export type ListenAt = Pick<Config, 'host' | 'port'> & {

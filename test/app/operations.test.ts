@@ -124,6 +124,29 @@ describe('the request log', () => {
     ]);
   });
 
+  it('is a whole logger for handlers, with the id in each line and a level of its own', async () => {
+    const { app, log } = await readyApp({ requestLog: false }, (extended) => {
+      extended.get('/logs', (request, reply) => {
+        request.log.info({ part: 1 }, 'one of %s', 'two');
+        reply.log.child({ child: true }).warn('two of two');
+        request.log.level = 'error';
+        request.log.warn('too low');
+        request.log.error(new Error('failed'));
+        return request.log.level;
+      });
+    });
+    log.length = 0;
+    const response = await app.inject({ url: '/logs', headers: { 'x-request-id': 'abc' } });
+    expect(response.body).toBe('error');
+    expect(log).toEqual([
+      expect.objectContaining({ level: 'info', requestId: 'abc', part: 1, msg: 'one of two' }),
+      expect.objectContaining({ level: 'warn', requestId: 'abc', child: true, msg: 'two of two' }),
+      expect.objectContaining({ level: 'error', requestId: 'abc', msg: 'failed' }),
+    ]);
+    app.log.info('the app');
+    expect(log.at(-1)).toMatchObject({ level: 'info', msg: 'the app' });
+  });
+
   it('names the path where there is no route', async () => {
     const { app, log, url } = await listeningApp();
     log.length = 0;

@@ -1,0 +1,3 @@
+import { enter } from '../entry.js';
+
+enter(() => import('./doctor.ts'));
