@@ -22,7 +22,12 @@ function pm2With(environment: NodeJS.ProcessEnv = {}): Pm2 {
   return pm2;
 }
 
-const urlOf = (pm2: Pm2) => `http://127.0.0.1:${pm2.log.find(({ msg }) => msg === 'ready')?.port}`;
+/** PM2 may know that an instance is ready before it has written what that one logged. */
+async function urlOf(pm2: Pm2): Promise<string> {
+  const port = () => pm2.log.find(({ msg }) => msg === 'ready')?.port;
+  await expect.poll(port).toBeDefined();
+  return `http://127.0.0.1:${port()}`;
+}
 const statuses = (instances: Instance[]) => instances.map(({ pm2_env }) => pm2_env.status);
 
 describe('under PM2, the service', () => {
@@ -31,7 +36,7 @@ describe('under PM2, the service', () => {
     expect(await pm2.run(['start', 'ecosystem.config.js'])).toMatchObject({ code: 0 });
     expect(statuses(await pm2.instances())).toEqual(['online', 'online']);
 
-    const client = new RawConnection(urlOf(pm2)).send(
+    const client = new RawConnection(await urlOf(pm2)).send(
       'GET /greet HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=2000 HTTP/1.1\r\nHost: x\r\n\r\n',
     );
     await client.until('Hello World !!!');
@@ -51,7 +56,7 @@ describe('under PM2, the service', () => {
     const pm2 = pm2With({ REQUEST_LOG: 'false' });
     await pm2.run(['start', 'ecosystem.config.js']);
     const before = (await pm2.instances()).map(({ pid }) => pid);
-    const clients = new ClientsOfEveryKind({ url: urlOf(pm2), clients: 8 });
+    const clients = new ClientsOfEveryKind({ url: await urlOf(pm2), clients: 8 });
     for (let reload = 0; reload < 3; reload++) {
       expect(await pm2.run(['reload', 'ecosystem.config.js'])).toMatchObject({ code: 0 });
       await clients.asked(5);
@@ -87,7 +92,7 @@ describe('under PM2, the service', () => {
   it('drains when PM2 itself is killed', async () => {
     const pm2 = pm2With({ WORKERS: '1' });
     await pm2.run(['start', 'ecosystem.config.js']);
-    const client = new RawConnection(urlOf(pm2)).send(
+    const client = new RawConnection(await urlOf(pm2)).send(
       'GET /greet HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=1000 HTTP/1.1\r\nHost: x\r\n\r\n',
     );
     await client.until('Hello World !!!');
