@@ -15,10 +15,10 @@ const SAMPLE = 100;
  *
  * While more are wanted than may, the limit climbs to where throughput is highest for its latency: their quotient, the power of
  * a queue (L. Kleinrock, "Power and deterministic rules of thumb for probabilistic problems in computer communications", ICC
- * 1979), has its top where all servers are busy and nobody waits. Throughput
- * counts a little more here, to the power of 1.5, for where answers take a varying time, some have to wait lest servers do. It changes by a step, looks
- * whether that was better, and goes on or turns back; it needs to know neither how many servers there are nor how long
- * an answer takes, and follows when either changes. Little's law gives the throughput: as many as are open, by their latency.
+ * 1979), has its top where all servers are busy and nobody waits. Throughput counts a little more here, to the power of 1.5: where
+ * answers take a varying time, some have to wait lest servers do. It changes by a step, looks whether that was better, and
+ * goes on or turns back; it needs to know neither how many servers there are nor how long an answer takes, and follows when
+ * either changes. Little's law gives the throughput: as many as are open, by their latency.
  */
 export class ConcurrencyLimit {
   #limit = FIRST;

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/types.ts';
 import { listeningApp, readyApp } from '../support/app.ts';
 import { Service } from '../support/processes.ts';
+import { RawConnection } from '../support/raw.ts';
 
 const OVERLOADED = expect.objectContaining({ status: 503, code: 'OVERLOADED' });
 
@@ -91,6 +92,18 @@ describe('a route of which many requests wait', () => {
     await open(app, 64);
     for (const client of clients) client.abort();
     await open(app, 0);
+  });
+
+  it('has room again when clients have left at once', async () => {
+    const { app, url } = await listeningApp();
+    for (let client = 0; client < 300; client++) {
+      const { socket } = new RawConnection(url).send('GET /never HTTP/1.1\r\nHost: x\r\n\r\n');
+      socket.once('connect', () => socket.resetAndDestroy());
+    }
+    await open(app, 0);
+    const clients = neverAnswered(url, 64);
+    await open(app, 64);
+    for (const client of clients) client.abort();
   });
 
   it('takes all of them where it says that it bounds itself', async () => {

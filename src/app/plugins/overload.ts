@@ -67,14 +67,16 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
     const shed: onRequestHookHandler = (_request, reply, done) => {
       // What is injected by a test may never let the loop turn.
       if (!app.server.listening) return done();
-      const open = requests.of(reply);
-      const now = open?.startedAt ?? performance.now();
+      const now = requests.of(reply)?.startedAt ?? performance.now();
       turns.enter(now, (isLate) => {
+        const open = requests.of(reply);
         if (isLate) done(refusal('turn'));
         else if (isMemoryShort()) done(refusal('memory'));
+        // One that was held may have lost its client meanwhile.
+        else if (open === undefined) done();
         else if (limit?.enter(now) === false) done(refusal('concurrency'));
         else {
-          if (open) open.limit = limit;
+          open.limit = limit;
           done();
         }
       });
