@@ -16,10 +16,10 @@ const OWN_WORK = 0.5;
 const WATCHED_FROM = 0.25;
 
 /**
- * Refusing takes a twentieth of a millisecond. Requests that take less than so long on the average are better answered, unless the
- * turn becomes longer still: many clients that wait for their answers make long turns, too, and need not be sent away.
+ * Refusing takes a twentieth of a millisecond. Requests that take less CPU than so much on the average are better answered, unless
+ * the turn becomes longer still: many clients that wait for their answers make long turns, too, and need not be sent away.
  */
-const CHEAP_MS = 0.25;
+const CHEAP_MS = 0.5;
 const CHEAP_TURNS = 5;
 
 /** After its first request a process is slow by itself for so long, until its code is compiled: that is no overload. */
@@ -41,8 +41,8 @@ export class Turns {
   /** Requests in this turn. */
   #count = 0;
   #warmAt: number | undefined;
-  /** CPU time of this thread when the turn had become long. */
-  #cpuMs: number | undefined;
+  /** When the turn had become long: CPU time of this thread, and the requests so far. */
+  #watched: { readonly cpuMs: number; readonly count: number } | undefined;
   #sample: Sample = sampleAt(0);
   #sampleBefore: Sample = this.#sample;
   /** Since when one connection has come after the other. */
@@ -52,7 +52,7 @@ export class Turns {
 
   readonly #end = () => {
     this.#startedAt = undefined;
-    this.#cpuMs = undefined;
+    this.#watched = undefined;
     this.#count = 0;
   };
 
@@ -67,9 +67,10 @@ export class Turns {
     this.#hasAccepted = false;
     const held = this.#held;
     this.#held = [];
-    this.#end();
-    for (const begin of held) begin(this.#isLate(performance.now()));
-    this.#end();
+    setImmediate(this.#end);
+    // One immediate each, between which answers are completed: all at once they would all be open at once.
+    for (const begin of held) setImmediate(() => begin(this.#isLate(performance.now())));
+    setImmediate(this.#end);
   };
 
   /** @param maxMs how old a turn may get before requests come late */
@@ -99,10 +100,12 @@ export class Turns {
       const ageMs = now - this.#startedAt;
       this.#count++;
       if (ageMs < this.#maxMs * WATCHED_FROM) return false;
-      this.#cpuMs ??= cpuMsNow();
-      const isCheap = ageMs < this.#count * CHEAP_MS;
-      if (ageMs < this.#maxMs * (isCheap ? CHEAP_TURNS : 1)) return false;
-      return cpuMsNow() - this.#cpuMs > this.#maxMs * OWN_WORK && this.#isBusy(now) && now > (this.#warmAt ?? now);
+      this.#watched ??= { cpuMs: cpuMsNow(), count: this.#count };
+      if (ageMs < this.#maxMs) return false;
+      const cpuMs = cpuMsNow() - this.#watched.cpuMs;
+      const isCheap = cpuMs < (this.#count - this.#watched.count) * CHEAP_MS;
+      if (isCheap && ageMs < this.#maxMs * CHEAP_TURNS) return false;
+      return cpuMs > this.#maxMs * OWN_WORK && this.#isBusy(now) && now > (this.#warmAt ?? now);
     }
     this.#startedAt = now;
     this.#warmAt ??= now + WARMING_MS;

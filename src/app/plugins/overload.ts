@@ -1,6 +1,6 @@
 import { getHeapStatistics } from 'node:v8';
 import underPressure from '@fastify/under-pressure';
-import type { onRequestHookHandler } from 'fastify';
+import type { onRequestHookHandler, preHandlerHookHandler } from 'fastify';
 import type { Config } from '../../config/settings.ts';
 import { Busy } from '../busy.ts';
 import { ConcurrencyLimit } from '../concurrency-limit.ts';
@@ -63,25 +63,30 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
   app.addHook('onRoute', (route) => {
     const { isOperation = false, boundsItself = false } = route.config ?? {};
     if (isOperation) return;
-    const limit = boundsItself ? undefined : new ConcurrencyLimit();
     const shed: onRequestHookHandler = (_request, reply, done) => {
       // What is injected by a test may never let the loop turn.
       if (!app.server.listening) return done();
       const now = requests.of(reply)?.startedAt ?? performance.now();
       turns.enter(now, (isLate) => {
-        const open = requests.of(reply);
         if (isLate) done(refusal('turn'));
         else if (isMemoryShort()) done(refusal('memory'));
-        // One that was held may have lost its client meanwhile.
-        else if (open === undefined) done();
-        else if (limit?.enter(now) === false) done(refusal('concurrency'));
-        else {
-          open.limit = limit;
-          done();
-        }
+        else done();
       });
     };
     route.onRequest = [shed, ...[route.onRequest ?? []].flat()];
+    if (boundsItself) return;
+
+    const limit = new ConcurrencyLimit();
+    // Not before its body is there: slow clients would take all places.
+    const bound: preHandlerHookHandler = (_request, reply, done) => {
+      const open = requests.of(reply);
+      // The client may have left meanwhile.
+      if (!app.server.listening || open === undefined) return done();
+      if (!limit.enter(performance.now())) return done(refusal('concurrency'));
+      open.limit = limit;
+      done();
+    };
+    route.preHandler = [bound, ...[route.preHandler ?? []].flat()];
   });
 }
 
