@@ -38,7 +38,7 @@ type Sample = { readonly at: number; readonly activeMs: number };
 export class Turns {
   readonly #maxMs: number;
   #startedAt: number | undefined;
-  /** Requests in this turn. */
+  /** Requests that were taken in this turn: those that are refused cost little. */
   #count = 0;
   #warmAt: number | undefined;
   /** When the turn had become long: CPU time of this thread, and the requests so far. */
@@ -96,9 +96,14 @@ export class Turns {
   }
 
   #isLate(now: number): boolean {
+    const isLate = this.#comesLate(now);
+    if (!isLate) this.#count++;
+    return isLate;
+  }
+
+  #comesLate(now: number): boolean {
     if (this.#startedAt !== undefined) {
       const ageMs = now - this.#startedAt;
-      this.#count++;
       if (ageMs < this.#maxMs * WATCHED_FROM) return false;
       this.#watched ??= { cpuMs: cpuMsNow(), count: this.#count };
       if (ageMs < this.#maxMs) return false;
