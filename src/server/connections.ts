@@ -23,6 +23,7 @@ const READ_TURNS = 10;
 /** In the place of a number of bytes: fewer than have come, so that the connection never counts as idle. */
 const CLOSING = -1;
 
+/** Fewer sockets than this are not looked through for those that have closed, until somebody wants to know. */
 const FORGET_AT_LEAST = 256;
 
 /** The open connections of one HTTP server. */
@@ -153,7 +154,7 @@ export class Connections {
     for (const [socket, bytes] of this.#open) {
       if (closed === most) break;
       // More bytes than before and yet no request: one is just arriving.
-      if (busy.has(socket) || socket.bytesRead > bytes) continue;
+      if (socket.destroyed || busy.has(socket) || socket.bytesRead > bytes) continue;
       socket.destroySoon();
       // Until it is gone, no later batch is to take it for an idle one again.
       this.#open.set(socket, CLOSING);

@@ -3,6 +3,7 @@ import type { ToThread } from './messages.ts';
 /** Smaller pieces are copied: handing over a buffer costs more than that, and of thousands much more. */
 const HANDED_OVER_BYTES = 16 * 1024;
 
+type Said = Exclude<ToThread, { kind: 'bytes' }>;
 type Body = { readonly kind: 'body'; readonly request: number; readonly pieces: Uint8Array[] };
 
 /**
@@ -11,7 +12,7 @@ type Body = { readonly kind: 'body'; readonly request: number; readonly pieces: 
  */
 export class Outbox {
   readonly #send: (messages: ToThread[], transferred: ArrayBuffer[]) => void;
-  #messages: (Exclude<ToThread, { kind: 'bytes' }> | Body)[] = [];
+  #messages: (Said | Body)[] = [];
   /** What arrived in this turn, by the request. */
   #bodies = new Map<number, Body>();
   #bytes = 0;
@@ -25,7 +26,7 @@ export class Outbox {
     return this.#bytes;
   }
 
-  add(message: Exclude<ToThread, { kind: 'bytes' }>): void {
+  add(message: Said): void {
     this.#push(message);
   }
 
@@ -41,7 +42,7 @@ export class Outbox {
     body.pieces.push(isOwned ? bytes : new Uint8Array(bytes));
   }
 
-  #push(message: Exclude<ToThread, { kind: 'bytes' }> | Body): void {
+  #push(message: Said | Body): void {
     this.#messages.push(message);
     if (this.#messages.length === 1) setImmediate(() => this.#flush());
   }
