@@ -16,7 +16,6 @@ import {
   HEADERS_TIMEOUT_MS,
   PARAMETER_MAX_BYTES,
   REQUEST_TIMEOUT_MS,
-  STALLED_TIMEOUT_MS,
   TIMEOUT_CHECK_INTERVAL_MS,
 } from './limits.ts';
 import { createLogger } from './log.ts';
@@ -30,6 +29,7 @@ import { readTextValues } from './plugins/text-values.ts';
 import { requestId } from './request-id.ts';
 import { Requests } from './requests.ts';
 import { answerSocketError } from './socket-errors.ts';
+import { cutStalledAnswers } from './stalled-answers.ts';
 import type { App } from './types.ts';
 
 declare module 'fastify' {
@@ -43,6 +43,8 @@ declare module 'fastify' {
 export type Surroundings = {
   /** Where the log goes; standard output otherwise. */
   readonly log?: FastifyBaseLogger;
+  /** Where the line of each request goes; the same otherwise. */
+  readonly requestLog?: FastifyBaseLogger;
   /** Which of several processes this is. */
   readonly worker?: string;
   /** How the last reload went, where there is a supervisor that told. */
@@ -59,10 +61,11 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   const config: Config = { ...defaults, ...overrides };
   const { worker = 'single', lastReload = () => undefined } = surroundings;
   const log = surroundings.log ?? createLogger(config, worker);
+  const { requestLog = log } = surroundings;
   const lifecycle = new Lifecycle();
   const metrics = new Metrics();
   const checks = new Checks();
-  const requests = new Requests(config, log, lifecycle, metrics);
+  const requests = new Requests(config, { log, requestLog }, lifecycle, metrics);
 
   const app = Fastify({
     // With one of its own Fastify makes a child logger and two listeners for each request. Each gets its log from Requests.
@@ -73,7 +76,6 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     trustProxy: trustProxyOption(config.trustProxy),
     bodyLimit: BODY_MAX_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionTimeout: STALLED_TIMEOUT_MS,
     keepAliveTimeout: config.keepAliveTimeoutMs,
     pluginTimeout: config.startTimeoutMs,
     http: {
@@ -99,11 +101,6 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   tellKeepAlive(app.server, config);
   app.server.maxConnections = config.maxConnections;
   reportDrops(app.server, log, metrics);
-  // Nothing has moved for the keep-alive time or STALLED_TIMEOUT_MS. While a request is answered that alone is no reason: a
-  // handler may take its time, or a stream have nothing to say.
-  app.server.on('timeout', (socket) => {
-    if (socket.writableLength > 0 || !requests.isAnswering(socket)) socket.destroy();
-  });
   // An expectation other than 100-continue may be ignored (RFC 9110, 10.1.1). Node would answer 417 with nothing in it.
   app.server.on('checkExpectation', app.routing);
 
@@ -117,6 +114,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     else done();
   });
 
+  cutStalledAnswers(app, requests);
   answerErrors(app, requests);
   answerUnmatched(app);
   readTextValues(app);

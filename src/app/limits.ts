@@ -23,6 +23,3 @@ export const REQUEST_TIMEOUT_MS = 30_000;
 
 /** How often Node looks for connections past the two limits above. Its default of 30 s would stretch them threefold. */
 export const TIMEOUT_CHECK_INTERVAL_MS = 1000;
-
-/** An answer that waits to be sent, on a connection on which no byte moved for so long: the client stopped reading. */
-export const STALLED_TIMEOUT_MS = 120_000;

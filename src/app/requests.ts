@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../config/settings.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
@@ -20,6 +20,12 @@ export type OpenRequest = {
   limit: ConcurrencyLimit | undefined;
   /** Where it is in the list of those that are open. */
   index: number;
+};
+
+type Logs = {
+  readonly log: FastifyBaseLogger;
+  /** For the line of each request that is answered as it should be. */
+  readonly requestLog: FastifyBaseLogger;
 };
 
 const OPEN = Symbol('open');
@@ -48,25 +54,21 @@ export class Requests {
   #answered = 0;
   readonly #config: Config;
   readonly #log: FastifyBaseLogger;
+  readonly #requestLog: FastifyBaseLogger;
   readonly #lifecycle: Lifecycle;
   readonly #metrics: Metrics;
-  readonly #onFinish: (this: ServerResponse) => void;
   readonly #onClose: (this: ServerResponse) => void;
 
-  constructor(config: Config, log: FastifyBaseLogger, lifecycle: Lifecycle, metrics: Metrics) {
+  constructor(config: Config, logs: Logs, lifecycle: Lifecycle, metrics: Metrics) {
     this.#config = config;
-    this.#log = log;
+    this.#log = logs.log;
+    this.#requestLog = logs.requestLog;
     this.#lifecycle = lifecycle;
     this.#metrics = metrics;
     const requests = this;
-    // Two functions for all requests instead of two closures for each: the response is `this`.
-    this.#onFinish = function () {
-      requests.#answered++;
-      lingerUnlessRead(this);
-      requests.#end(this, this.statusCode);
-    };
+    // One function for all requests instead of a closure for each: the response is `this`.
     this.#onClose = function () {
-      requests.#end(this, CLIENT_LEFT);
+      requests.#end(this);
     };
     metrics.watchInFlight(() => this.#open.length);
     lifecycle.on('change', (state) => {
@@ -103,8 +105,7 @@ export class Requests {
     const open = { request, reply, startedAt, failure: undefined, limit: undefined, index: this.#open.length };
     this.#open.push(open);
     response[OPEN] = open;
-    // `finish` is a complete answer; `close` before it is a client that left, which Fastify's onResponse does not see.
-    response.on('finish', this.#onFinish);
+    // Also for a client that left, which Fastify's onResponse does not see.
     response.on('close', this.#onClose);
     reply.header(REQUEST_ID_HEADER, request.id);
     reply.header('x-content-type-options', 'nosniff');
@@ -128,12 +129,18 @@ export class Requests {
     this.#lastAnswer.set(socket, reply.raw);
   }
 
-  #end(response: ServerResponse, sent: number): void {
+  #end(response: ServerResponse): void {
     const open = response[OPEN];
     if (open === undefined) return;
     response[OPEN] = undefined;
     this.#remove(open);
-    const { request, reply, startedAt, failure, limit } = open;
+    const isComplete = response.writableFinished || isInjected(response);
+    if (isComplete) {
+      this.#answered++;
+      lingerUnlessRead(response);
+    }
+    const sent = isComplete ? response.statusCode : CLIENT_LEFT;
+    const { request, startedAt, failure, limit } = open;
     const now = performance.now();
     limit?.leave(startedAt, now);
     const ms = now - startedAt;
@@ -141,9 +148,9 @@ export class Requests {
     const status = failure !== undefined && sent < 500 ? 500 : sent;
     const route = request.routeOptions.url ?? UNMATCHED;
     this.#metrics.requestEnded(request.method, route, status, ms);
-    // A 503 is a refusal, and of those there are many at a time.
-    if (status >= 500 && status !== 503) reply.log.error(lineOf(request, route, status, ms, failure), 'request failed');
-    else if (this.#config.requestLog) reply.log.info(lineOf(request, route, status, ms, failure), 'request');
+    // Not by the request's own log, which most requests never make. A 503 is a refusal, and of those there are many at a time.
+    if (status >= 500 && status !== 503) this.#log.error(lineOf(request, route, status, ms, failure), 'request failed');
+    else if (this.#config.requestLog) this.#requestLog.info(lineOf(request, route, status, ms, failure), 'request');
   }
 
   /** The last one takes its place. */
@@ -155,8 +162,14 @@ export class Requests {
   }
 }
 
+/** Of those that tests inject, the answer is complete when it ends, whatever its stand-in for a socket says. */
+function isInjected(response: ServerResponse): boolean {
+  return !(response.req.socket instanceof Socket) && response.writableEnded;
+}
+
 function lineOf(request: FastifyRequest, route: string, status: number, ms: number, failure?: Error) {
   return {
+    requestId: request.id,
     method: request.method,
     route,
     // The query may carry secrets, and a path that somebody answers names of people: neither goes into the log.

@@ -48,7 +48,7 @@ export class Turns {
   /** Since when one connection has come after the other. */
   #acceptingSince: number | undefined;
   #hasAccepted = false;
-  #held: ((isLate: boolean) => void)[] = [];
+  #held: ((now: number) => void)[] = [];
 
   readonly #end = () => {
     this.#startedAt = undefined;
@@ -69,7 +69,7 @@ export class Turns {
     this.#held = [];
     setImmediate(this.#end);
     // One immediate each, between which answers are completed: all at once they would all be open at once.
-    for (const begin of held) setImmediate(() => begin(this.#isLate(performance.now())));
+    for (const begin of held) setImmediate(() => begin(performance.now()));
     setImmediate(this.#end);
   };
 
@@ -86,16 +86,21 @@ export class Turns {
     setImmediate(this.#endAccepting);
   }
 
-  /**
-   * @param now on the clock of `performance.now()`
-   * @param begin is told, now or soon, whether the request comes so late that it is better refused
-   */
-  enter(now: number, begin: (isLate: boolean) => void): void {
-    if (this.#acceptingSince === undefined) begin(this.#isLate(now));
-    else this.#held.push(begin);
+  /** Whether connections are being accepted, for which requests are to wait. */
+  get isAccepting(): boolean {
+    return this.#acceptingSince !== undefined;
   }
 
-  #isLate(now: number): boolean {
+  /** @param begin is called when they have been accepted, with the time on the clock of `performance.now()` */
+  afterAccepting(begin: (now: number) => void): void {
+    this.#held.push(begin);
+  }
+
+  /**
+   * @param now on the clock of `performance.now()`
+   * @returns whether a request comes so late that it is better refused
+   */
+  isLate(now: number): boolean {
     const isLate = this.#comesLate(now);
     if (!isLate) this.#count++;
     return isLate;

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import type { DestinationStream } from 'pino';
 import { StandardOutput } from './standard-output.ts';
 
@@ -18,8 +18,9 @@ export async function logDestination(): Promise<DestinationStream> {
   return new StandardOutput();
 }
 
-/** PM2's function writes later: this waits for its last line, but not for ever. Everything else is written already. */
+/** Waits for the lines of this turn; and for what PM2's function writes later, but not for ever. */
 export async function flushLog(): Promise<void> {
+  await turn();
   const { stdout } = process;
   if (!Object.hasOwn(stdout, 'write')) return;
   await Promise.race([new Promise((resolve) => stdout.write('', resolve)), sleep(250, undefined, { ref: false })]);

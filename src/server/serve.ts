@@ -8,10 +8,12 @@ import { takeSignals } from '../entry.js';
 import { Connections } from './connections.ts';
 import { affordableConnections } from './descriptors.ts';
 import { arrangeEnd, type End } from './end.ts';
+import { LinesOfTurn } from './lines-of-turn.ts';
 import { type ListenAt, listen } from './listen.ts';
 import { logDestination } from './log-destination.ts';
 import { READY, tellParent } from './messages.ts';
 import { isTerminalGone } from './terminal.ts';
+import { tickShape } from './tick-shape.ts';
 
 export type ServeOptions = {
   /** The signals that end the process; a supervised worker leaves the terminal's Ctrl-C to its supervisor. */
@@ -34,8 +36,12 @@ export type ServeOptions = {
  */
 export async function serve(config: Config, options: ServeOptions = {}): Promise<End> {
   const { signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'], isSocketShared = false, worker = 'single' } = options;
-  const log = createLogger(config, worker, await logDestination());
-  const app = buildApp(config, { log, worker, ...(options.lastReload && { lastReload: options.lastReload }) });
+  tickShape.keep();
+  const destination = await logDestination();
+  const log = createLogger(config, worker, destination);
+  const requestLog = createLogger(config, worker, new LinesOfTurn(destination));
+  const { lastReload = () => undefined } = options;
+  const app = buildApp(config, { log, requestLog, worker, lastReload });
   const connections = new Connections(app.server, function* () {
     for (const { request } of app.requests.open) yield request.raw.socket;
   });

@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 import type { DestinationStream } from 'pino';
 
 const STDOUT = 1;
+const END_OF_LINE = 0x0a;
 
 /** A reader of the log that is just slow gets so long, then lines are dropped: it is not to stop the service. */
 const SLOW_READER_MS = 50;
@@ -9,7 +10,7 @@ const SLOW_READER_MS = 50;
 const clock = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Standard output for log lines. Each is written before `write` returns, so that none is lost with the process. Where that
+ * Standard output for log lines. They are written before `write` returns, so that none is lost with the process. Where that
  * fails, because the disk is full or nobody reads, the service goes on without its log, says so on standard error, and
  * counts the lines that are missing; the log itself tells their number as soon as it can be written again.
  */
@@ -18,34 +19,47 @@ export class StandardOutput implements DestinationStream {
   /** A line that was cut short must be ended before the next one. */
   #isMidLine = false;
 
-  write(line: string): void {
+  /** @param lines one or several, each with its end */
+  write(lines: string): void {
     neverBlock();
-    try {
-      if (this.#isMidLine) this.#writeAll('\n', 0);
-      if (this.#dropped > 0) this.#writeAll(missingLines(this.#dropped), 0);
-      this.#dropped = 0;
-      this.#writeAll(line, SLOW_READER_MS);
-    } catch (error) {
-      if (this.#dropped++ === 0) {
-        const { code } = error as NodeJS.ErrnoException;
-        console.error(`The log cannot be written (${code}): the service goes on without it until it can.`);
+    const before = (this.#isMidLine ? '\n' : '') + (this.#dropped > 0 ? missingLines(this.#dropped) : '');
+    if (before !== '') {
+      if (this.#put(Buffer.from(before), 0).rest.length === 0) this.#dropped = 0;
+      else {
+        this.#dropped += ends(lines);
+        return;
       }
+    }
+    const { rest, code } = this.#put(Buffer.from(lines), SLOW_READER_MS);
+    this.#dropped = ends(rest);
+    if (this.#dropped > 0) {
+      console.error(`The log cannot be written (${code}): the service goes on without it until it can.`);
     }
   }
 
-  #writeAll(text: string, patienceMs: number): void {
-    let rest = Buffer.from(text);
+  /** Writes what can be written, and tells what could not, and why. */
+  #put(bytes: Buffer, patienceMs: number): { rest: Buffer; code?: string | undefined } {
+    let rest = bytes;
     const until = performance.now() + patienceMs;
     while (rest.length > 0) {
       try {
-        rest = rest.subarray(writeSync(STDOUT, rest));
-        this.#isMidLine = rest.length > 0;
+        const written = writeSync(STDOUT, rest);
+        this.#isMidLine = rest[written - 1] !== END_OF_LINE;
+        rest = rest.subarray(written);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() >= until) throw error;
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'EAGAIN' || performance.now() >= until) return { rest, code };
         Atomics.wait(clock, 0, 0, 1);
       }
     }
+    return { rest };
   }
+}
+
+function ends(lines: string | Buffer): number {
+  let count = 0;
+  for (let end = lines.indexOf('\n'); end >= 0; end = lines.indexOf('\n', end + 1)) count++;
+  return count;
 }
 
 /**

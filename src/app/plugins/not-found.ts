@@ -20,7 +20,7 @@ export function answerUnmatched(app: App): void {
     }
   });
 
-  const answer = (request: FastifyRequest, reply: FastifyReply) => {
+  const answer = async (request: FastifyRequest, reply: FastifyReply) => {
     const allowed = [...methods].filter((method) => paths.find(method, request.url) !== null);
     if (allowed.length === 0) {
       const body = problem(404, 'NOT_FOUND', 'Nothing is served at this path.', request.id);
@@ -31,10 +31,11 @@ export function answerUnmatched(app: App): void {
     return reply.code(405).header('allow', allow).type(PROBLEM_TYPE).send(JSON.stringify(body));
   };
 
-  // In a hook, before the body is read: what nobody will look at need not be received, parsed and complained about.
-  app.addHook('onRequest', (request, reply, next) => {
-    if (request.is404) answer(request, reply);
-    else next();
+  // In a hook, before the body is read: what nobody will look at need not be received, parsed and complained about. In a context
+  // of its own, which no route is in.
+  app.register((unmatched, _options, done) => {
+    unmatched.addHook('onRequest', answer);
+    unmatched.setNotFoundHandler(answer);
+    done();
   });
-  app.setNotFoundHandler(answer);
 }

@@ -1,11 +1,11 @@
 import { getHeapStatistics } from 'node:v8';
 import underPressure from '@fastify/under-pressure';
-import type { onRequestHookHandler, preHandlerHookHandler } from 'fastify';
+import type { HookHandlerDoneFunction, onRequestHookHandler, preHandlerHookHandler } from 'fastify';
 import type { Config } from '../../config/settings.ts';
 import { Busy } from '../busy.ts';
 import { ConcurrencyLimit } from '../concurrency-limit.ts';
 import type { Metrics } from '../metrics.ts';
-import type { Requests } from '../requests.ts';
+import type { OpenRequest, Requests } from '../requests.ts';
 import { Turns } from '../turns.ts';
 import type { App } from '../types.ts';
 
@@ -27,6 +27,8 @@ const RSS_MAX = 1.25;
 const MEMORY_SAMPLED_EVERY_MS = 1000;
 const REPORTED_EVERY_MS = 1000;
 const RETRY_AFTER_SECONDS = 1;
+
+const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 const REFUSALS = {
   turn: overloaded('More is asked than can be answered in time.'),
@@ -63,30 +65,38 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
   app.addHook('onRoute', (route) => {
     const { isOperation = false, boundsItself = false } = route.config ?? {};
     if (isOperation) return;
+    const limit = boundsItself ? undefined : new ConcurrencyLimit();
+    // Not before its body is there: slow clients would take all places.
+    const isBoundLater = [route.method].flat().some((method) => !BODILESS.has(method));
+
+    const bound = (open: OpenRequest | undefined, now: number, done: HookHandlerDoneFunction) => {
+      // The client may have left meanwhile.
+      if (limit === undefined || open === undefined) done();
+      else if (limit.enter(now)) {
+        open.limit = limit;
+        done();
+      } else done(refusal('concurrency'));
+    };
+    const admit = (open: OpenRequest | undefined, now: number, done: HookHandlerDoneFunction) => {
+      if (turns.isLate(now)) done(refusal('turn'));
+      else if (isMemoryShort()) done(refusal('memory'));
+      else if (isBoundLater) done();
+      else bound(open, now, done);
+    };
     const shed: onRequestHookHandler = (_request, reply, done) => {
       // What is injected by a test may never let the loop turn.
       if (!app.server.listening) return done();
-      const now = requests.of(reply)?.startedAt ?? performance.now();
-      turns.enter(now, (isLate) => {
-        if (isLate) done(refusal('turn'));
-        else if (isMemoryShort()) done(refusal('memory'));
-        else done();
-      });
+      const open = requests.of(reply);
+      if (turns.isAccepting) turns.afterAccepting((now) => admit(requests.of(reply), now, done));
+      else admit(open, open?.startedAt ?? performance.now(), done);
     };
     route.onRequest = [shed, ...[route.onRequest ?? []].flat()];
-    if (boundsItself) return;
-
-    const limit = new ConcurrencyLimit();
-    // Not before its body is there: slow clients would take all places.
-    const bound: preHandlerHookHandler = (_request, reply, done) => {
-      const open = requests.of(reply);
-      // The client may have left meanwhile.
-      if (!app.server.listening || open === undefined) return done();
-      if (!limit.enter(performance.now())) return done(refusal('concurrency'));
-      open.limit = limit;
-      done();
+    if (!isBoundLater) return;
+    const boundWithBody: preHandlerHookHandler = (_request, reply, done) => {
+      if (app.server.listening) bound(requests.of(reply), performance.now(), done);
+      else done();
     };
-    route.preHandler = [bound, ...[route.preHandler ?? []].flat()];
+    route.preHandler = [boundWithBody, ...[route.preHandler ?? []].flat()];
   });
 }
 
