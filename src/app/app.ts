@@ -20,8 +20,10 @@ import {
 } from './limits.ts';
 import { createLogger } from './log.ts';
 import { Metrics } from './metrics.ts';
-import { health, type LastReload } from './operations/health.ts';
-import { metricsRoute } from './operations/metrics.ts';
+import { health } from './operations/health.ts';
+import { type AskSiblings, metricsRoute } from './operations/metrics.ts';
+import { ServiceMetrics } from './operations/service-metrics.ts';
+import type { SupervisorState } from './operations/supervisor-state.ts';
 import { answerErrors, hostMissing, sendError } from './plugins/errors.ts';
 import { answerUnmatched } from './plugins/not-found.ts';
 import { shedOverload } from './plugins/overload.ts';
@@ -36,6 +38,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     readonly lifecycle: Lifecycle;
     readonly requests: Requests;
+    readonly metrics: Metrics;
   }
 }
 
@@ -47,8 +50,10 @@ export type Surroundings = {
   readonly requestLog?: FastifyBaseLogger;
   /** Which of several processes this is. */
   readonly worker?: string;
-  /** How the last reload went, where there is a supervisor that told. */
-  readonly lastReload?: () => LastReload | undefined;
+  /** What the supervisor has told of itself, where there is one. */
+  readonly supervisor?: () => SupervisorState | undefined;
+  /** The other processes of the service, where there are any. */
+  readonly askSiblings?: AskSiblings;
 };
 
 /**
@@ -59,11 +64,12 @@ export type Surroundings = {
  */
 export function buildApp(overrides: Partial<Config> = {}, surroundings: Surroundings = {}): App {
   const config: Config = { ...defaults, ...overrides };
-  const { worker = 'single', lastReload = () => undefined } = surroundings;
+  const { worker = 'single', supervisor = () => undefined } = surroundings;
+  const { askSiblings = async () => ({ answers: [], missing: 0 }) } = surroundings;
   const log = surroundings.log ?? createLogger(config, worker);
   const { requestLog = log } = surroundings;
   const lifecycle = new Lifecycle();
-  const metrics = new Metrics();
+  const metrics = new Metrics(worker);
   const checks = new Checks();
   const requests = new Requests(config, { log, requestLog }, lifecycle, metrics);
 
@@ -106,6 +112,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
 
   app.decorate('lifecycle', lifecycle);
   app.decorate('requests', requests);
+  app.decorate('metrics', metrics);
   app.addHook('onRequest', (request, reply, done) => {
     requests.begin(request, reply);
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) done(hostMissing());
@@ -120,8 +127,8 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   readTextValues(app);
   shedOverload(app, config, requests, metrics);
 
-  app.register(health, { lifecycle, checks, version: packageJson.version, worker, lastReload });
-  app.register(metricsRoute, { metrics });
+  app.register(health, { lifecycle, checks, version: packageJson.version, worker, supervisor });
+  app.register(metricsRoute, { metrics, service: new ServiceMetrics(supervisor), askSiblings });
 
   app.register(hello);
   app.register(random);

@@ -17,7 +17,9 @@ export class Metrics {
   /** By route, method and status: texts that are made once, so that finding one is quick. */
   readonly #series = new Map<string, Map<string, Map<number, Series>>>();
 
-  constructor() {
+  /** @param worker which of several processes this is: in each series */
+  constructor(worker: string) {
+    this.registry.setDefaultLabels({ worker });
     collectDefaultMetrics({ register: this.registry });
     this.#durations = new Histogram({
       name: 'http_request_duration_seconds',
@@ -67,6 +69,11 @@ export class Metrics {
     const ofMethod = ofRoute.get(method) ?? new Map<number, Series>();
     this.#series.set(route, ofRoute.set(method, ofMethod.set(status, series)));
     return series;
+  }
+
+  /** In Prometheus' text format. */
+  text(): Promise<string> {
+    return this.registry.metrics();
   }
 
   connectionDropped(): void {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/settings.ts';
-import type { ReloadReport } from '../server/messages.ts';
 import type { Place } from './place.ts';
+import type { Report } from './report.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
 /** A worker that is too large from the start would be replaced again and again. */
@@ -25,21 +25,24 @@ export class Replacements {
   #isReplacing = false;
   #isReloadWanted = false;
   #isEnding = false;
-  #lastReload: ReloadReport | undefined;
+  readonly #report: Report;
 
   /**
    * @param places where a worker is wanted, as it changes
    * @param workers all that run, those that are leaving too
    */
-  constructor(places: readonly Place[], workers: ReadonlySet<WorkerProcess>, config: Config, log: Logger) {
+  constructor(
+    places: readonly Place[],
+    workers: ReadonlySet<WorkerProcess>,
+    config: Config,
+    log: Logger,
+    report: Report,
+  ) {
+    this.#report = report;
     this.#places = places;
     this.#workers = workers;
     this.#config = config;
     this.#log = log;
-  }
-
-  get lastReload(): ReloadReport | undefined {
-    return this.#lastReload;
   }
 
   /** From now on nothing is replaced. */
@@ -75,10 +78,7 @@ export class Replacements {
     }
     const ms = Math.round(performance.now() - startedAt);
     const at = new Date().toISOString();
-    this.#lastReload = {
-      lastReload: reason === undefined ? { result: 'ok', at, ms } : { result: 'failed', at, ms, reason },
-    };
-    for (const worker of this.#workers) worker.tell(this.#lastReload);
+    this.#report.reloaded(reason === undefined ? { result: 'ok', at, ms } : { result: 'failed', at, ms, reason });
     if (reason === undefined) this.#log.info({ ms }, 'reload: done');
     else this.#log.error({ ms, reason }, 'reload: stopped, the workers that are not replaced stay');
   }
@@ -96,7 +96,8 @@ export class Replacements {
     this.#isReplacing = true;
     const reason = await place.succeed(0);
     this.#isReplacing = false;
-    if (reason !== undefined) this.#log.error({ workerId, reason }, 'worker not replaced');
+    if (reason === undefined) this.#report.restarted('too_large');
+    else this.#log.error({ workerId, reason }, 'worker not replaced');
     if (this.#isReloadWanted) this.reload();
   }
 

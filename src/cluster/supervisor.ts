@@ -13,8 +13,9 @@ import { isTerminalGone } from '../server/terminal.ts';
 import { forkWorker } from './fork.ts';
 import { Place } from './place.ts';
 import { Replacements } from './replacements.ts';
+import { Report } from './report.ts';
 import { SharedSocket } from './shared-socket.ts';
-import { type Exit, WorkerProcess } from './worker-process.ts';
+import { type Exit, STOOD_STILL, WorkerProcess } from './worker-process.ts';
 
 /** When so many starts of each worker have failed and none has succeeded, it is better to say so than to go on. */
 const BOOT_TRIES = 3;
@@ -34,6 +35,7 @@ export class Supervisor {
   readonly #port: number;
   readonly #socket: SharedSocket | undefined;
   readonly #replacements: Replacements;
+  readonly #report: Report;
   readonly #places: Place[] = [];
   /** All that run, those that are leaving too. */
   readonly #workers = new Set<WorkerProcess>();
@@ -55,7 +57,8 @@ export class Supervisor {
     this.#port = socket?.port ?? config.port;
     if (config.dispatch === 'shared') this.#socket = socket;
     else socket?.close();
-    this.#replacements = new Replacements(this.#places, this.#workers, config, log);
+    this.#report = new Report(this.#places, this.#workers);
+    this.#replacements = new Replacements(this.#places, this.#workers, config, log, this.#report);
   }
 
   #start(): void {
@@ -97,8 +100,10 @@ export class Supervisor {
     worker.on('ready', () => {
       if (!this.#wasEverReady) tellParent(READY);
       this.#wasEverReady = true;
-      if (this.#replacements.lastReload) worker.tell(this.#replacements.lastReload);
+      this.#report.tell();
     });
+    // By itself: where the supervisor wants it to, it does not say so.
+    worker.on('leaving', () => this.#report.restarted('left'));
     worker.on('exit', (exit) => this.#onExit(worker, exit));
     return worker;
   }
@@ -110,10 +115,13 @@ export class Supervisor {
       if (signal === 'SIGKILL' || (wasReady && code !== 0)) this.#exitCode ||= 1;
       this.#endWhenEmpty();
     } else if (!wasReady) {
+      if (!wasLeaving) this.#report.restarted('start_failed');
       // Nobody accepts, nor soon will: better refused than kept waiting.
       if (![...this.#workers].some(({ isServing }) => isServing)) this.#socket?.close();
       this.#onFailedStart(details, code === EXIT_CONFIG ? EXIT_CONFIG : 1);
-    } else if (wasLeaving && code !== 0) {
+    } else if (!wasLeaving) {
+      this.#report.restarted(reason === STOOD_STILL ? 'stood_still' : signal === null ? 'exited' : 'killed');
+    } else if (code !== 0) {
       this.#log.warn(details, 'a worker that was leaving did not end well');
     }
   }
@@ -137,6 +145,7 @@ export class Supervisor {
     this.#log.info({ workers }, 'scaling');
     if (change === 1) this.#addPlace();
     else this.#removePlace();
+    this.#report.tell();
   }
 
   /** One where nobody serves, if there is one; else the last, which is what an index of -1 means to splice. */

@@ -3,10 +3,13 @@ import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import type { Config } from '../config/settings.ts';
 import { retirePatienceMs, supervisorPatienceMs } from '../config/timing.ts';
-import { isHeartbeat, LEAVING, READY, RETIRE, type ReloadReport, STOP } from '../server/messages.ts';
+import { isHeartbeat, LEAVING, READY, RETIRE, STOP, type SupervisorReport } from '../server/messages.ts';
 
 /** A loop that has stood still for so long does not come back in time for anybody who waits. */
 const STANDSTILL_MS = 10_000;
+
+/** Why a worker was killed whose loop did not turn any more. */
+export const STOOD_STILL = 'it stood still';
 
 /** What is likely to be behind a signal that nobody sent on purpose. */
 const CAUSES: Record<string, string | undefined> = {
@@ -94,7 +97,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
     this.#process.kill('SIGKILL');
   }
 
-  tell(report: ReloadReport): void {
+  tell(report: SupervisorReport): void {
     this.#send(report);
   }
 
@@ -106,7 +109,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
   killIfStandingStill(): void {
     const ms = performance.now() - this.#lastBeatAt;
     if (this.#state !== 'ready' || ms < STANDSTILL_MS) return;
-    this.#killFor('it stood still', Math.round(ms));
+    this.#killFor(STOOD_STILL, Math.round(ms));
   }
 
   #onExit(code: number | null, signal: string | null): void {
@@ -166,7 +169,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
     this.#log.error({ ms, reason }, 'killed a worker');
   }
 
-  #send(message: typeof STOP | typeof RETIRE | ReloadReport): void {
+  #send(message: typeof STOP | typeof RETIRE | SupervisorReport): void {
     if (this.#process.connected) this.#process.send(message);
   }
 }

@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
-import type { LastReload } from '../app/operations/health.ts';
+import type { SupervisorState } from '../app/operations/supervisor-state.ts';
 import { readConfig } from '../config/read-config.ts';
-import { HEARTBEAT_MS, isReloadReport, RETIRE, SHARED_SOCKET_FD, STOP, tellParent } from '../server/messages.ts';
+import { HEARTBEAT_MS, isSupervisorReport, RETIRE, SHARED_SOCKET_FD, STOP, tellParent } from '../server/messages.ts';
 import { outliveParent } from './orphan.js';
 
 /** A process that serves under the supervisor. */
@@ -11,7 +11,7 @@ export async function main(): Promise<void> {
   process.on('SIGQUIT', () => {});
   const config = readConfig(process.env);
   const { serve } = await import('../server/serve.ts');
-  let lastReload: LastReload | undefined;
+  let supervisor: SupervisorState | undefined;
   const end = await serve(config, {
     signals: ['SIGTERM'],
     isSocketShared: config.dispatch !== 'reuse-port',
@@ -21,14 +21,15 @@ export async function main(): Promise<void> {
       ...(config.dispatch === 'shared' && !cluster.isWorker && { fd: SHARED_SOCKET_FD }),
     },
     worker: process.argv[2] ?? '',
-    lastReload: () => lastReload,
+    supervisor: () => supervisor,
+    hasSiblings: true,
   });
   process.on('disconnect', () => end.onParentLost());
   outliveParent();
   process.on('message', (message) => {
     if (message === STOP) end.onStop('SIGTERM');
     if (message === RETIRE) end.onReplaced();
-    if (isReloadReport(message)) ({ lastReload } = message);
+    if (isSupervisorReport(message)) ({ supervisor } = message);
   });
   let rssBytes = 0;
   setInterval(() => {

@@ -7,9 +7,11 @@ export async function main(): Promise<void> {
   if (config === undefined) return;
   // Not before: loading the app may be what a check is to find wanting.
   const { serve } = await import('./serve.ts');
-  // PM2 numbers its instances, and runs them as workers of node:cluster.
+  // PM2 runs its instances as workers of node:cluster. It numbers them, and the old one of a reload has the number of the new.
+  const { NODE_APP_INSTANCE: instance } = process.env;
   await serve(config, {
-    worker: process.env.NODE_APP_INSTANCE ?? 'single',
+    worker: instance === undefined ? 'single' : `${instance}-${process.pid}`,
     isSocketShared: cluster.isWorker,
+    hasSiblings: cluster.isWorker,
   });
 }

@@ -1,4 +1,4 @@
-import type { LastReload } from '../app/operations/health.ts';
+import type { SupervisorState } from '../app/operations/supervisor-state.ts';
 
 /** A process tells its parent that it serves; PM2's `wait_ready` waits for the same word. */
 export const READY = 'ready';
@@ -30,9 +30,9 @@ export function isHeartbeat(message: unknown): message is Heartbeat {
   return typeof message === 'object' && message !== null && 'heartbeat' in message;
 }
 
-/** The supervisor tells each worker how the last reload went, for `/health`. */
-export type ReloadReport = { readonly lastReload: LastReload };
+/** The supervisor tells each worker of itself whenever that changes, for `/health` and `/metrics`. */
+export type SupervisorReport = { readonly supervisor: SupervisorState };
 
-export function isReloadReport(message: unknown): message is ReloadReport {
-  return typeof message === 'object' && message !== null && 'lastReload' in message;
+export function isSupervisorReport(message: unknown): message is SupervisorReport {
+  return typeof message === 'object' && message !== null && 'supervisor' in message;
 }

@@ -1,7 +1,8 @@
 import cluster from 'node:cluster';
 import { buildApp } from '../app/app.ts';
 import { createLogger } from '../app/log.ts';
-import type { LastReload } from '../app/operations/health.ts';
+import type { AskSiblings } from '../app/operations/metrics.ts';
+import type { SupervisorState } from '../app/operations/supervisor-state.ts';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
 import { takeSignals } from '../entry.js';
@@ -12,6 +13,7 @@ import { LinesOfTurn } from './lines-of-turn.ts';
 import { type ListenAt, listen } from './listen.ts';
 import { logDestination } from './log-destination.ts';
 import { READY, tellParent } from './messages.ts';
+import { Siblings } from './siblings.ts';
 import { isTerminalGone } from './terminal.ts';
 import { tickShape } from './tick-shape.ts';
 
@@ -24,8 +26,10 @@ export type ServeOptions = {
   readonly listenAt?: Partial<ListenAt>;
   /** Which of several processes this is, for the log and `/health`. */
   readonly worker?: string;
-  /** How the last reload went, for `/health`. */
-  readonly lastReload?: () => LastReload | undefined;
+  /** What the supervisor has told of itself, where there is one. */
+  readonly supervisor?: () => SupervisorState | undefined;
+  /** Whether other processes of the same parent are the same service. */
+  readonly hasSiblings?: boolean;
 };
 
 /**
@@ -40,8 +44,10 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   const destination = await logDestination();
   const log = createLogger(config, worker, destination);
   const requestLog = createLogger(config, worker, new LinesOfTurn(destination));
-  const { lastReload = () => undefined } = options;
-  const app = buildApp(config, { log, requestLog, worker, lastReload });
+  const { supervisor = () => undefined, hasSiblings = false } = options;
+  let siblings: Siblings | undefined;
+  const askSiblings: AskSiblings = async (question) => siblings?.ask(question) ?? { answers: [], missing: 0 };
+  const app = buildApp(config, { log, requestLog, worker, supervisor, askSiblings });
   const connections = new Connections(app.server, function* () {
     for (const { request } of app.requests.open) yield request.raw.socket;
   });
@@ -61,6 +67,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   });
 
   await app.ready();
+  if (hasSiblings) siblings = await joinSiblings(app);
   if (!end.isEnding()) await listen(app, { ...config, ...options.listenAt });
   boundConnections(app, config);
   if (!end.isEnding()) {
@@ -69,6 +76,16 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     tellParent(READY);
   }
   return end;
+}
+
+/** Without it, this process tells what it knows of itself. */
+async function joinSiblings(app: App): Promise<Siblings | undefined> {
+  try {
+    return await Siblings.join(process.ppid, process.env.name ?? '', { metrics: () => app.metrics.text() });
+  } catch (error) {
+    app.log.warn({ err: error }, 'the metrics of the other processes cannot be told: no socket for them to answer on');
+    return undefined;
+  }
 }
 
 /** Refusing the next connection is better than running out of descriptors, when nothing works any more. */

@@ -34,7 +34,7 @@ describe('health', () => {
       checks,
       version: '1',
       worker: '1',
-      lastReload: () => undefined,
+      supervisor: () => undefined,
     });
     onTestFinished(() => app.close());
     let check: Check = { status: 'ok' };
@@ -82,9 +82,9 @@ describe('metrics', () => {
       .expect(200)
       .expect('content-type', /text\/plain/);
     expect(samples(text, 'http_request_duration_seconds_count')).toEqual([
-      'http_request_duration_seconds_count{method="GET",route="/greet/:name",status="200"} 2',
-      'http_request_duration_seconds_count{method="GET",route="/count",status="400"} 1',
-      'http_request_duration_seconds_count{method="GET",route="(unmatched)",status="404"} 50',
+      'http_request_duration_seconds_count{method="GET",route="/greet/:name",status="200",worker="single"} 2',
+      'http_request_duration_seconds_count{method="GET",route="/count",status="400",worker="single"} 1',
+      'http_request_duration_seconds_count{method="GET",route="(unmatched)",status="404",worker="single"} 50',
     ]);
     expect(text).toContain('process_cpu_user_seconds_total');
     expect(text).toContain('nodejs_eventloop_lag_seconds');
@@ -96,10 +96,10 @@ describe('metrics', () => {
     const client = new RawConnection(url).send('GET /never HTTP/1.1\r\nHost: x\r\n\r\n');
     await expect.poll(() => app.requests.open.length).toBe(1);
     // The scrape itself is one, too.
-    expect(await inFlight()).toBe('http_requests_in_flight 2');
+    expect(await inFlight()).toBe('http_requests_in_flight{worker="single"} 2');
     client.socket.destroy();
     await expect.poll(() => app.requests.open.length).toBe(0);
-    expect(await inFlight()).toBe('http_requests_in_flight 1');
+    expect(await inFlight()).toBe('http_requests_in_flight{worker="single"} 1');
     expect(log).toContainEqual(expect.objectContaining({ msg: 'request', route: '/never', status: 499 }));
   });
 });

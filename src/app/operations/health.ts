@@ -1,23 +1,14 @@
 import type { Checks } from '../checks.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Plugin } from '../types.ts';
-
-/** How the last rolling reload of the service went. */
-export type LastReload = {
-  readonly result: 'ok' | 'failed';
-  /** When it ended, ISO 8601. */
-  readonly at: string;
-  readonly ms: number;
-  /** Why it failed. */
-  readonly reason?: string;
-};
+import type { SupervisorState } from './supervisor-state.ts';
 
 export type HealthOptions = {
   readonly lifecycle: Lifecycle;
   readonly checks: Checks;
   readonly version: string;
   readonly worker: string;
-  readonly lastReload: () => LastReload | undefined;
+  readonly supervisor: () => SupervisorState | undefined;
 };
 
 /**
@@ -26,7 +17,7 @@ export type HealthOptions = {
  *   process has replaced it, whoever asks on a kept connection is told of the service and not of this process.
  * - `/health`: the same for people, with what is known about this process.
  */
-export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version, worker, lastReload }, done) => {
+export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version, worker, supervisor }, done) => {
   const startedAt = performance.now();
   const config = { isOperation: true };
   const isServing = () => lifecycle.state === 'ready' || (lifecycle.isReplaced && lifecycle.state === 'draining');
@@ -57,7 +48,7 @@ export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version,
       node: process.version,
       worker,
       pid: process.pid,
-      lastReload: lastReload(),
+      lastReload: supervisor()?.lastReload,
       uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
     };
   });

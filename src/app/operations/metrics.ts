@@ -1,11 +1,34 @@
+import { Registry } from 'prom-client';
+import { mergeExpositions } from '../exposition.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Plugin } from '../types.ts';
+import type { ServiceMetrics } from './service-metrics.ts';
 
-/** `/metrics` in Prometheus' text format. */
-export const metricsRoute: Plugin<{ metrics: Metrics }> = (app, { metrics }, done) => {
+/** Asks the other processes of the service; `missing` are those that are there and did not answer. */
+export type AskSiblings = (question: 'metrics') => Promise<{ answers: readonly string[]; missing: number }>;
+
+export type MetricsOptions = {
+  /** Of this process. */
+  readonly metrics: Metrics;
+  readonly service: ServiceMetrics;
+  readonly askSiblings: AskSiblings;
+};
+
+/** `/metrics` in Prometheus' text format: whichever process is asked, tells those of all. */
+export const metricsRoute: Plugin<MetricsOptions> = (app, { metrics, service, askSiblings }, done) => {
+  const collect = async () => {
+    const [own, { answers, missing }] = await Promise.all([metrics.text(), askSiblings('metrics')]);
+    return mergeExpositions([await service.text(missing), own, ...answers]);
+  };
+  /** Who asks meanwhile gets the same, so that many who ask cost no more than one. */
+  let collecting: Promise<string> | undefined;
+
   app.get('/metrics', { config: { isOperation: true } }, async (_request, reply) => {
-    const text = await metrics.registry.metrics();
-    return reply.type(metrics.registry.contentType).header('cache-control', 'no-store').send(text);
+    collecting ??= collect().finally(() => {
+      collecting = undefined;
+    });
+    const text = await collecting;
+    return reply.type(Registry.PROMETHEUS_CONTENT_TYPE).header('cache-control', 'no-store').send(text);
   });
   done();
 };

@@ -1,0 +1,89 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import { RESTART_REASONS, type SupervisorState } from './supervisor-state.ts';
+
+/** What is said of the service as a whole, once, whichever of its processes is asked. */
+export class ServiceMetrics {
+  readonly #registry = new Registry();
+  readonly #missing: Gauge<'worker'>;
+
+  constructor(supervisor: () => SupervisorState | undefined) {
+    const registers = [this.#registry];
+    this.#missing = new Gauge({
+      name: 'service_workers_missing',
+      help: 'Processes of the service that are there and did not tell their metrics in time: theirs are not among these.',
+      labelNames: ['worker'],
+      registers,
+    });
+    this.#supervisor(supervisor);
+  }
+
+  /** @param missing processes that did not answer */
+  text(missing: number): Promise<string> {
+    this.#missing.set({ worker: 'all' }, missing);
+    return this.#registry.metrics();
+  }
+
+  /** Of the supervisor, where there is one. */
+  #supervisor(read: () => SupervisorState | undefined): void {
+    const registers = [this.#registry];
+    const worker = 'supervisor';
+    const gauge = (name: string, help: string, value: (state: SupervisorState) => number | undefined) => {
+      new Gauge({
+        name,
+        help,
+        labelNames: ['worker'],
+        registers,
+        collect() {
+          const state = read();
+          const now = state && value(state);
+          if (now !== undefined) this.set({ worker }, now);
+        },
+      });
+    };
+    gauge('supervisor_workers_wanted', 'Workers that are to serve.', ({ wanted }) => wanted);
+    gauge(
+      'supervisor_workers_ready',
+      'Workers that serve, without those that were replaced and still drain.',
+      ({ ready }) => ready,
+    );
+    new Counter({
+      name: 'supervisor_worker_restarts_total',
+      help: 'Workers that had to be replaced, by reason. Those that a reload replaced are not among them.',
+      labelNames: ['worker', 'reason'],
+      registers,
+      collect() {
+        const state = read();
+        this.reset();
+        for (const reason of state ? RESTART_REASONS : []) this.inc({ worker, reason }, state?.restarts[reason]);
+      },
+    });
+    new Counter({
+      name: 'supervisor_reloads_total',
+      help: 'Rolling reloads that ended, by result.',
+      labelNames: ['worker', 'result'],
+      registers,
+      collect() {
+        const { ok = 0, failed = 0 } = read()?.reloads ?? {};
+        this.reset();
+        if (read() === undefined) return;
+        this.inc({ worker, result: 'ok' }, ok);
+        this.inc({ worker, result: 'failed' }, failed);
+      },
+    });
+    gauge(
+      'supervisor_last_reload_success',
+      'Whether the last rolling reload replaced all workers: 1 or 0.',
+      ({ lastReload }) => lastReload && Number(lastReload.result === 'ok'),
+    );
+    gauge(
+      'supervisor_last_reload_duration_seconds',
+      'Time that the last rolling reload took.',
+      ({ lastReload }) => lastReload && lastReload.ms / 1000,
+    );
+    gauge(
+      'supervisor_last_reload_timestamp_seconds',
+      'When the last rolling reload ended, seconds since 1970.',
+      ({ lastReload }) => lastReload && Date.parse(lastReload.at) / 1000,
+    );
+  }
+}

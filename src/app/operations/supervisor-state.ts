@@ -1,0 +1,26 @@
+/** How the last rolling reload of the service went. */
+export type LastReload = {
+  readonly result: 'ok' | 'failed';
+  /** When it ended, ISO 8601. */
+  readonly at: string;
+  readonly ms: number;
+  /** Why it failed. */
+  readonly reason?: string;
+};
+
+/**
+ * Why a worker had to be replaced: it was never ready, its loop stood still, a signal killed it, it ended or began to leave by itself, or
+ * it was above MAX_WORKER_RSS_MB.
+ */
+export const RESTART_REASONS = ['start_failed', 'stood_still', 'killed', 'exited', 'left', 'too_large'] as const;
+
+export type RestartReason = (typeof RESTART_REASONS)[number];
+
+/** What the supervisor tells its workers of itself, so that each can tell it to operators. */
+export type SupervisorState = {
+  readonly wanted: number;
+  readonly ready: number;
+  readonly restarts: Readonly<Record<RestartReason, number>>;
+  readonly reloads: Readonly<Record<LastReload['result'], number>>;
+  readonly lastReload: LastReload | undefined;
+};

@@ -1,0 +1,175 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Cluster, gone } from '../support/cluster.ts';
+import { Pm2 } from '../support/pm2.ts';
+import { RawConnection } from '../support/raw.ts';
+
+type Sample = { readonly name: string; readonly labels: Record<string, string>; readonly value: number };
+
+async function scrape(url: string): Promise<Sample[]> {
+  const text = await (await fetch(`${url}/metrics`, { headers: { connection: 'close' } })).text();
+  return text
+    .split('\n')
+    .map((line) => /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, name = '', labels = '', value]) => ({
+      name,
+      labels: Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, text]) => [key, text])),
+      value: Number(value),
+    }));
+}
+
+function sum(samples: Sample[], name: string, labels: Record<string, string> = {}): number {
+  return samples
+    .filter((sample) => sample.name === name)
+    .filter((sample) => Object.entries(labels).every(([label, value]) => sample.labels[label] === value))
+    .reduce((total, { value }) => total + value, 0);
+}
+
+const GREETED = { route: '/greet' };
+const greeted = (samples: Sample[]) => sum(samples, 'http_request_duration_seconds_count', GREETED);
+const processes = (samples: Sample[]) => samples.filter(({ name }) => name === 'process_cpu_seconds_total').length;
+const missing = (samples: Sample[]) => sum(samples, 'service_workers_missing');
+
+async function greet(url: string, times: number): Promise<void> {
+  for (let time = 0; time < times; time++)
+    await (await fetch(`${url}/greet`, { headers: { connection: 'close' } })).text();
+}
+
+/** A folder for temporary files of its own, so that what is in it is the test's. */
+function temporaryFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'metrics-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+describe('the metrics of several workers', () => {
+  it('are told by whichever is asked, each series with its worker', async () => {
+    const service = new Cluster({ WORKERS: '3' });
+    const url = await service.started(3);
+    await greet(url, 60);
+    for (let asked = 0; asked < 10; asked++) {
+      const samples = await scrape(url);
+      expect(greeted(samples)).toBe(60);
+      expect(processes(samples)).toBe(3);
+      expect(missing(samples)).toBe(0);
+      expect(samples.filter(({ labels }) => labels.worker === undefined)).toEqual([]);
+    }
+  });
+
+  it('tell of the supervisor', async () => {
+    const service = new Cluster();
+    const url = await service.started(2);
+    await expect.poll(async () => sum(await scrape(url), 'supervisor_workers_ready')).toBe(2);
+    expect(sum(await scrape(url), 'supervisor_workers_wanted')).toBe(2);
+    process.kill(service.workers[0] ?? 0, 'SIGKILL');
+    await service.started(3);
+    service.child.kill('SIGHUP');
+    await service.logged('reload: done');
+    await expect.poll(async () => sum(await scrape(url), 'supervisor_reloads_total', { result: 'ok' })).toBe(1);
+    const samples = await scrape(url);
+    expect(sum(samples, 'supervisor_worker_restarts_total', { reason: 'killed' })).toBe(1);
+    expect(sum(samples, 'supervisor_worker_restarts_total')).toBe(1);
+    expect(sum(samples, 'supervisor_workers_ready')).toBe(2);
+    expect(sum(samples, 'supervisor_last_reload_success')).toBe(1);
+    expect(sum(samples, 'supervisor_last_reload_duration_seconds')).toBeGreaterThan(0);
+  });
+
+  it('wait only shortly for one that is busy, and say that it is missing', async () => {
+    const service = new Cluster();
+    const url = await service.started(2);
+    await greet(url, 1);
+    const whileBlocked = async () => {
+      const request = 'GET /block?ms=2000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+      const blocked = new RawConnection(url).send(request);
+      await once(blocked.socket, 'connect');
+      const startedAt = performance.now();
+      const samples = await scrape(url);
+      const isShort = performance.now() - startedAt < 1500;
+      await blocked.closed();
+      return isShort && missing(samples) === 1 && processes(samples) === 1;
+    };
+    // Now and then it is the same worker that is asked.
+    await expect.poll(whileBlocked, { timeout: 30_000 }).toBe(true);
+    await expect.poll(async () => missing(await scrape(url))).toBe(0);
+  });
+
+  it('are complete again after a kill, and nothing is left behind', async () => {
+    const folder = temporaryFolder();
+    const sockets = () => {
+      const [base = ''] = readdirSync(folder).filter((name) => name.startsWith('mainstay-'));
+      return readdirSync(path.join(folder, base), { recursive: true }).map((name) => path.basename(String(name)));
+    };
+    const service = new Cluster({ TMPDIR: folder });
+    const url = await service.started(2);
+    const [killed = 0] = service.workers;
+    process.kill(killed, 'SIGKILL');
+    await service.started(3);
+    await expect.poll(async () => processes(await scrape(url))).toBe(2);
+    await expect.poll(async () => missing(await scrape(url))).toBe(0);
+    expect(sockets()).not.toContain(String(killed));
+
+    for (const pid of [...service.workers.slice(1), service.pid]) process.kill(pid, 'SIGKILL');
+    await Promise.all([service.pid, ...service.workers].map(gone));
+    expect(sockets()).toContain(String(service.workers[1]));
+    const next = new Cluster({ TMPDIR: folder });
+    await next.started(2);
+    expect(sockets()).not.toContain(String(service.workers[1]));
+    next.child.kill('SIGTERM');
+    await next.ended();
+    expect(sockets()).toEqual([]);
+  });
+
+  it('never mix with those of another service on the same machine', async () => {
+    const folder = temporaryFolder();
+    const [one, other] = [new Cluster({ TMPDIR: folder }), new Cluster({ TMPDIR: folder })];
+    const urls = [await one.started(2), await other.started(2)] as const;
+    await Promise.all([greet(urls[0], 7), greet(urls[1], 11)]);
+    expect(greeted(await scrape(urls[0]))).toBe(7);
+    expect(greeted(await scrape(urls[1]))).toBe(11);
+  });
+
+  it('are those of the worker alone where there is no place for sockets, and the log says so', async () => {
+    const service = new Cluster({ TMPDIR: '/dev/null' });
+    const url = await service.started(2);
+    await greet(url, 3);
+    expect(processes(await scrape(url))).toBe(1);
+    await service.logged('the metrics of the other processes cannot be told: no socket for them to answer on', 2);
+  });
+
+  it('are in a folder that others cannot use', async () => {
+    const folder = temporaryFolder();
+    const service = new Cluster({ TMPDIR: folder });
+    await service.started(2);
+    const base = path.join(folder, `mainstay-${process.getuid?.()}`);
+    expect(existsSync(base)).toBe(true);
+    const mode = spawn('stat', ['-c', '%a', base], { stdio: ['ignore', 'pipe', 'ignore'] });
+    expect(String(await mode.stdout.toArray())).toBe('700\n');
+  });
+});
+
+it('PM2: any instance tells those of all, also in a reload', async () => {
+  const folder = temporaryFolder();
+  const pm2 = new Pm2({ PORT: '0', HOST: '127.0.0.1', WORKERS: '2', TMPDIR: folder });
+  onTestFinished(() => pm2.kill());
+  await pm2.run(['start', 'ecosystem.config.js']);
+  const port = () => pm2.log.find(({ msg }) => msg === 'ready')?.port;
+  await expect.poll(port).toBeDefined();
+  const url = `http://127.0.0.1:${port()}`;
+  for (let time = 0; time < 20; time++)
+    await (await fetch(`${url}/hello`, { headers: { connection: 'close' } })).text();
+  const helloed = (samples: Sample[]) => sum(samples, 'http_request_duration_seconds_count', { route: '/hello' });
+  for (let asked = 0; asked < 6; asked++) {
+    const samples = await scrape(url);
+    expect(processes(samples)).toBe(2);
+    expect(helloed(samples)).toBe(20);
+  }
+  await pm2.run(['reload', 'ecosystem.config.js']);
+  await expect.poll(async () => processes(await scrape(url))).toBe(2);
+  const workers = (await scrape(url)).filter(({ name }) => name === 'process_cpu_seconds_total');
+  expect(new Set(workers.map(({ labels }) => labels.worker)).size).toBe(2);
+});
