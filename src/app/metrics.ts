@@ -4,6 +4,24 @@ import { Histogram, type Series } from './histogram.ts';
 /** Fine around a millisecond, where most answers are; coarse up to ten seconds. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** Up to MAX_QUEUE_DELAY_MS and beyond. */
+const QUEUE_DELAY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1];
+
+/** Gauges that are named like counters, and that Node has no documented source for. */
+const NOT_OF_PROM_CLIENT = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
+/** It came late in its turn, as many of its route were open as may, or memory was short. */
+const SHED_REASONS = ['turn', 'concurrency', 'memory'] as const;
+
+type ShedReason = (typeof SHED_REASONS)[number];
+
+/** What is counted of requests with the same labels. */
+type Kind = { readonly durations: Series; bytes: number };
+
 /**
  * The metrics of one app. Each has a registry of its own, so that two apps in one process never share a counter.
  * Labels are bounded: `route` is the template (`/hello/:name`) or `(unmatched)`, never what the client sent.
@@ -15,17 +33,49 @@ export class Metrics {
   readonly #dropped: Counter;
   readonly #shed: Counter<'reason'>;
   /** By route, method and status: texts that are made once, so that finding one is quick. */
-  readonly #series = new Map<string, Map<string, Map<number, Series>>>();
+  readonly #kinds = new Map<string, Map<string, Map<number, Kind>>>();
+  readonly #queueDelays: Series;
 
   /** @param worker which of several processes this is: in each series */
   constructor(worker: string) {
     this.registry.setDefaultLabels({ worker });
     collectDefaultMetrics({ register: this.registry });
+    for (const name of NOT_OF_PROM_CLIENT) this.registry.removeSingleMetric(name);
     this.#durations = new Histogram({
       name: 'http_request_duration_seconds',
       help: 'Time from the arrival of the headers to the end of the response. Status 499: the client left first; what failed half-way counts as 500.',
       buckets: DURATION_BUCKETS_SECONDS,
       registry: this.registry,
+    });
+    const kinds = this.#kinds;
+    new Counter({
+      name: 'http_response_bytes_total',
+      help: 'Bytes of responses, with their headers, that were given to the operating system.',
+      labelNames: ['method', 'route', 'status'],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [route, ofRoute] of kinds) {
+          for (const [method, ofMethod] of ofRoute) {
+            for (const [status, { bytes }] of ofMethod) this.inc({ method, route, status }, bytes);
+          }
+        }
+      },
+    });
+    this.#queueDelays = new Histogram({
+      name: 'http_queue_delay_seconds',
+      help: 'Time from the first request of a turn of the event loop to its end: as long the last one may have waited. Requests are refused where it is above MAX_QUEUE_DELAY_MS.',
+      buckets: QUEUE_DELAY_BUCKETS_SECONDS,
+      registry: this.registry,
+    }).series({});
+    new Counter({
+      name: 'nodejs_eventloop_active_seconds_total',
+      help: 'Time in which the event loop was not waiting: its rate is the utilization of the loop, 1 at most.',
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(performance.eventLoopUtilization().active / 1000);
+      },
     });
     this.#malformed = new Counter({
       name: 'http_malformed_requests_total',
@@ -44,6 +94,7 @@ export class Metrics {
       labelNames: ['reason'],
       registers: [this.registry],
     });
+    for (const reason of SHED_REASONS) this.#shed.inc({ reason }, 0);
   }
 
   /** Read at each scrape instead of counted at each request. */
@@ -58,17 +109,23 @@ export class Metrics {
     });
   }
 
-  requestEnded(method: string, route: string, status: number, milliseconds: number): void {
-    const series = this.#series.get(route)?.get(method)?.get(status) ?? this.#seriesOf(method, route, status);
-    series.observe(milliseconds / 1000);
+  requestEnded(method: string, route: string, status: number, milliseconds: number, bytes: number): void {
+    const kind = this.#kinds.get(route)?.get(method)?.get(status) ?? this.#kindOf(method, route, status);
+    kind.durations.observe(milliseconds / 1000);
+    kind.bytes += bytes;
   }
 
-  #seriesOf(method: string, route: string, status: number): Series {
-    const series = this.#durations.series({ method, route, status: String(status) });
-    const ofRoute = this.#series.get(route) ?? new Map<string, Map<number, Series>>();
-    const ofMethod = ofRoute.get(method) ?? new Map<number, Series>();
-    this.#series.set(route, ofRoute.set(method, ofMethod.set(status, series)));
-    return series;
+  /** A turn of the event loop that brought requests has ended, so long after the first of them. */
+  turnEnded(milliseconds: number): void {
+    this.#queueDelays.observe(milliseconds / 1000);
+  }
+
+  #kindOf(method: string, route: string, status: number): Kind {
+    const kind = { durations: this.#durations.series({ method, route, status: String(status) }), bytes: 0 };
+    const ofRoute = this.#kinds.get(route) ?? new Map<string, Map<number, Kind>>();
+    const ofMethod = ofRoute.get(method) ?? new Map<number, Kind>();
+    this.#kinds.set(route, ofRoute.set(method, ofMethod.set(status, kind)));
+    return kind;
   }
 
   /** In Prometheus' text format. */
@@ -80,7 +137,7 @@ export class Metrics {
     this.#dropped.inc();
   }
 
-  requestShed(reason: 'turn' | 'concurrency' | 'memory'): void {
+  requestShed(reason: ShedReason): void {
     this.#shed.inc({ reason });
   }
 

@@ -30,9 +30,18 @@ type Logs = {
 
 const OPEN = Symbol('open');
 
+const SENT = Symbol('sent');
+
 declare module 'node:http' {
   interface ServerResponse {
     [OPEN]?: OpenRequest | undefined;
+  }
+}
+
+declare module 'node:net' {
+  interface Socket {
+    /** The bytes that all answers but the present one took. */
+    [SENT]?: number;
   }
 }
 
@@ -147,7 +156,7 @@ export class Requests {
     // An answer that we broke off after its headers were out is a failure, whatever they said.
     const status = failure !== undefined && sent < 500 ? 500 : sent;
     const route = request.routeOptions.url ?? UNMATCHED;
-    this.#metrics.requestEnded(request.method, route, status, ms);
+    this.#metrics.requestEnded(request.method, route, status, ms, sentSince(request.raw.socket));
     // Not by the request's own log, which most requests never make. A 503 is a refusal, and of those there are many at a time.
     if (status >= 500 && status !== 503) this.#log.error(lineOf(request, route, status, ms, failure), 'request failed');
     else if (this.#config.requestLog) this.#requestLog.info(lineOf(request, route, status, ms, failure), 'request');
@@ -160,6 +169,14 @@ export class Requests {
     last.index = index;
     this.#open[index] = last;
   }
+}
+
+/** The bytes that went out since this was last asked. Those that tests inject have none. */
+function sentSince(socket: Socket): number {
+  const { bytesWritten = 0 } = socket;
+  const sent = bytesWritten - (socket[SENT] ?? 0);
+  socket[SENT] = bytesWritten;
+  return sent;
 }
 
 /** Of those that tests inject, the answer is complete when it ends, whatever its stand-in for a socket says. */

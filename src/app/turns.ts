@@ -37,6 +37,7 @@ type Sample = { readonly at: number; readonly activeMs: number };
  */
 export class Turns {
   readonly #maxMs: number;
+  readonly #onEnd: (ms: number) => void;
   #startedAt: number | undefined;
   /** Requests that were taken in this turn: those that are refused cost little. */
   #count = 0;
@@ -51,6 +52,7 @@ export class Turns {
   #held: ((now: number) => void)[] = [];
 
   readonly #end = () => {
+    if (this.#startedAt !== undefined) this.#onEnd(performance.now() - this.#startedAt);
     this.#startedAt = undefined;
     this.#watched = undefined;
     this.#count = 0;
@@ -73,8 +75,12 @@ export class Turns {
     setImmediate(this.#end);
   };
 
-  /** @param maxMs how old a turn may get before requests come late */
-  constructor(maxMs: number) {
+  /**
+   * @param maxMs how old a turn may get before requests come late
+   * @param onEnd is told how old each has got
+   */
+  constructor(maxMs: number, onEnd: (ms: number) => void) {
+    this.#onEnd = onEnd;
     this.#maxMs = maxMs;
   }
 

@@ -46,7 +46,7 @@ function overloaded(why: string): Busy {
  */
 export function shedOverload(app: App, config: Config, requests: Requests, metrics: Metrics): void {
   if (config.maxQueueDelayMs === 0) return;
-  const turns = new Turns(config.maxQueueDelayMs);
+  const turns = new Turns(config.maxQueueDelayMs, (ms) => metrics.turnEnded(ms));
   app.server.on('connection', () => turns.accepted());
   const isMemoryShort = watchMemory(app, config);
   let refused = 0;
