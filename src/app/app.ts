@@ -1,3 +1,5 @@
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Config, defaults } from '../config/settings.ts';
@@ -24,6 +26,7 @@ import { health } from './operations/health.ts';
 import { type AskSiblings, metricsRoute } from './operations/metrics.ts';
 import { ServiceMetrics } from './operations/service-metrics.ts';
 import type { SupervisorState } from './operations/supervisor-state.ts';
+import { OpsPort } from './ops-port.ts';
 import { answerErrors, hostMissing, sendError } from './plugins/errors.ts';
 import { answerUnmatched } from './plugins/not-found.ts';
 import { shedOverload } from './plugins/overload.ts';
@@ -39,6 +42,8 @@ declare module 'fastify' {
     readonly lifecycle: Lifecycle;
     readonly requests: Requests;
     readonly metrics: Metrics;
+    /** The server for operations, where they have one of their own. */
+    readonly opsServer: Server | undefined;
   }
 }
 
@@ -73,6 +78,14 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   const checks = new Checks();
   const requests = new Requests(config, { log, requestLog }, lifecycle, metrics);
 
+  const http = {
+    maxHeaderSize: HEADERS_MAX_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+    // Asked for below: Node would answer without a body, an id or a log line.
+    requireHostHeader: false,
+  };
   const app = Fastify({
     // With one of its own Fastify makes a child logger and two listeners for each request. Each gets its log from Requests.
     logger: false,
@@ -84,13 +97,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: config.keepAliveTimeoutMs,
     pluginTimeout: config.startTimeoutMs,
-    http: {
-      maxHeaderSize: HEADERS_MAX_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
-      // Asked for below: Node would answer without a body, an id or a log line.
-      requireHostHeader: false,
-    },
+    http,
     routerOptions: { maxParamLength: PARAMETER_MAX_BYTES },
     // Coercion is text-values.ts's. What a client sends beyond the schema is left alone, not silently removed.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
@@ -104,11 +111,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     clientErrorHandler: (error, socket) => answerSocketError(error, socket, log, metrics),
   });
   app.log = log;
-  tellKeepAlive(app.server, config);
   app.server.maxConnections = config.maxConnections;
-  reportDrops(app.server, log, metrics);
-  // An expectation other than 100-continue may be ignored (RFC 9110, 10.1.1). Node would answer 417 with nothing in it.
-  app.server.on('checkExpectation', app.routing);
 
   app.decorate('lifecycle', lifecycle);
   app.decorate('requests', requests);
@@ -121,9 +124,18 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     else done();
   });
 
+  const opsPort = config.opsPort === 'same' ? undefined : new OpsPort(app, http);
+  app.decorate('opsServer', opsPort?.server);
+  for (const server of opsPort ? [app.server, opsPort.server] : [app.server]) {
+    tellKeepAlive(server, config);
+    reportDrops(server, log, metrics);
+    // An expectation other than 100-continue may be ignored (RFC 9110, 10.1.1). Node would answer 417 with nothing in it.
+    server.on('checkExpectation', app.routing);
+  }
+  opsPort?.server.on('clientError', (error, socket) => answerSocketError(error, socket as Socket, log, metrics));
   cutStalledAnswers(app, requests);
   answerErrors(app, requests);
-  answerUnmatched(app);
+  answerUnmatched(app, opsPort);
   readTextValues(app);
   shedOverload(app, config, requests, metrics);
 

@@ -3,7 +3,7 @@ import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/settings.ts';
 import { workerCount } from '../config/worker-count.ts';
-import { SHARED_SOCKET_FD } from '../server/messages.ts';
+import { SHARED_SOCKET_FDS } from '../server/messages.ts';
 import type { SharedSocket } from './shared-socket.ts';
 
 const WORKER = fileURLToPath(new URL('worker.js', import.meta.url));
@@ -12,18 +12,24 @@ const WORKER = fileURLToPath(new URL('worker.js', import.meta.url));
  * Starts a worker, connected to its socket as DISPATCH wants it. Only for `round-robin`, and where Node is too old to hold a
  * socket without accepting from it, this is node:cluster's task.
  *
- * @param port where it listens, if not on `socket`
+ * @param environment what it is to find in its environment beside what is in this process's
+ * @param sockets those that it is to share with the others, where they share any
  */
-export function forkWorker(id: number, config: Config, port: number, socket: SharedSocket | undefined): ChildProcess {
+export function forkWorker(
+  id: number,
+  config: Config,
+  environment: NodeJS.ProcessEnv,
+  sockets: readonly SharedSocket[],
+): ChildProcess {
   const args = [String(id)];
   const execArgv = process.execArgv
     // The supervisor has taken that port.
     .filter((argument) => !argument.startsWith('--inspect'))
     .map((argument) => shareOf(argument, workerCount(config)));
-  const env = { ...process.env, PORT: String(port) };
-  if (socket !== undefined) {
+  const env = { ...process.env, ...environment };
+  if (sockets.length > 0) {
     const stdio: (number | 'inherit' | 'ipc')[] = ['inherit', 'inherit', 'inherit', 'ipc'];
-    stdio.splice(SHARED_SOCKET_FD, 0, socket.fd);
+    stdio.splice(SHARED_SOCKET_FDS[0], 0, ...sockets.map(({ fd }) => fd));
     return fork(WORKER, args, { execArgv, env, stdio });
   }
   if (config.dispatch === 'reuse-port') return fork(WORKER, args, { execArgv, env });

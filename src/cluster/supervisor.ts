@@ -32,8 +32,10 @@ const WORKERS_MAX = 1024;
 export class Supervisor {
   readonly #config: Config;
   readonly #log: Logger;
-  readonly #port: number;
-  readonly #socket: SharedSocket | undefined;
+  /** The ports as they are, where 0 asked for any. */
+  readonly #ports: NodeJS.ProcessEnv;
+  /** For PORT, and for OPS_PORT where there is one. */
+  readonly #sockets: readonly SharedSocket[];
   readonly #replacements: Replacements;
   readonly #report: Report;
   readonly #places: Place[] = [];
@@ -51,12 +53,13 @@ export class Supervisor {
     new Supervisor(config, log, await bind(config)).#start();
   }
 
-  private constructor(config: Config, log: Logger, socket: SharedSocket | undefined) {
+  private constructor(config: Config, log: Logger, sockets: readonly SharedSocket[]) {
     this.#config = config;
     this.#log = log;
-    this.#port = socket?.port ?? config.port;
-    if (config.dispatch === 'shared') this.#socket = socket;
-    else socket?.close();
+    const [port = config.port, opsPort = config.opsPort] = sockets.map((socket) => socket.port);
+    this.#ports = { PORT: String(port), OPS_PORT: String(opsPort) };
+    this.#sockets = config.dispatch === 'shared' ? sockets : [];
+    if (config.dispatch !== 'shared') for (const socket of sockets) socket.close();
     this.#report = new Report(this.#places, this.#workers);
     this.#replacements = new Replacements(this.#places, this.#workers, config, log, this.#report);
   }
@@ -89,7 +92,7 @@ export class Supervisor {
     const id = ++this.#forked;
     let child: ChildProcess;
     try {
-      child = forkWorker(id, this.#config, this.#port, this.#socket);
+      child = forkWorker(id, this.#config, this.#ports, this.#sockets);
     } catch (error) {
       const failure = cannotListen(error, this.#config);
       this.#onFailedStart({ err: failure }, 1);
@@ -117,7 +120,7 @@ export class Supervisor {
     } else if (!wasReady) {
       if (!wasLeaving) this.#report.restarted('start_failed');
       // Nobody accepts, nor soon will: better refused than kept waiting.
-      if (![...this.#workers].some(({ isServing }) => isServing)) this.#socket?.close();
+      if (![...this.#workers].some(({ isServing }) => isServing)) this.#letGoOfSockets();
       this.#onFailedStart(details, code === EXIT_CONFIG ? EXIT_CONFIG : 1);
     } else if (!wasLeaving) {
       this.#report.restarted(reason === STOOD_STILL ? 'stood_still' : signal === null ? 'exited' : 'killed');
@@ -191,9 +194,13 @@ export class Supervisor {
     this.#replacements.end();
     for (const place of this.#places) place.abandon();
     // The workers are to be its last owners: they empty its queue.
-    this.#socket?.close();
+    this.#letGoOfSockets();
     for (const worker of this.#workers) worker.stop();
     this.#endWhenEmpty();
+  }
+
+  #letGoOfSockets(): void {
+    for (const socket of this.#sockets) socket.close();
   }
 
   #endWhenEmpty(): void {
@@ -207,13 +214,19 @@ export class Supervisor {
   }
 }
 
-/** Binds the socket that the workers are to share; for other ways of dispatch it shows whether the port is free, and which. */
-async function bind({ host, port }: Config): Promise<SharedSocket | undefined> {
-  if (!SharedSocket.isPossible) return undefined;
+/** Binds the sockets that the workers are to share; for other ways of dispatch it shows whether the ports are free, and which. */
+async function bind({ host, port, opsPort }: Config): Promise<SharedSocket[]> {
+  if (!SharedSocket.isPossible) return [];
+  const sockets = [await bindOne(host, port, 'PORT')];
+  if (opsPort !== 'same') sockets.push(await bindOne(host, opsPort, 'OPS_PORT'));
+  return sockets;
+}
+
+async function bindOne(host: string, port: number, setting: string): Promise<SharedSocket> {
   try {
     const { address } = await lookup(host);
     return new SharedSocket(address, port);
   } catch (error) {
-    throw cannotListen(error, { host, port });
+    throw cannotListen(error, { host, port }, setting);
   }
 }

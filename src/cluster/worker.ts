@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import type { SupervisorState } from '../app/operations/supervisor-state.ts';
 import { readConfig } from '../config/read-config.ts';
-import { HEARTBEAT_MS, isSupervisorReport, RETIRE, SHARED_SOCKET_FD, STOP, tellParent } from '../server/messages.ts';
+import { HEARTBEAT_MS, isSupervisorReport, RETIRE, SHARED_SOCKET_FDS, STOP, tellParent } from '../server/messages.ts';
 import { outliveParent } from './orphan.js';
 
 /** A process that serves under the supervisor. */
@@ -18,7 +18,7 @@ export async function main(): Promise<void> {
     listenAt: {
       isPortReused: config.dispatch === 'reuse-port',
       // Under node:cluster, asking for the port gets the socket.
-      ...(config.dispatch === 'shared' && !cluster.isWorker && { fd: SHARED_SOCKET_FD }),
+      ...(config.dispatch === 'shared' && !cluster.isWorker && { fds: SHARED_SOCKET_FDS }),
     },
     worker: process.argv[2] ?? '',
     supervisor: () => supervisor,

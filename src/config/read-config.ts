@@ -39,7 +39,7 @@ export function readConfig(environment: Environment): Config {
   problems.push(
     ...databaseUrlProblems(config),
     ...trustProxyProblems(config),
-    ...dispatchProblems(config),
+    ...portProblems(config),
     ...timingProblems(config),
   );
   if (problems.length > 0) throw new ConfigError(problems);
@@ -99,9 +99,12 @@ export function describe(schema: Schema): string {
   return 'text';
 }
 
-function dispatchProblems({ dispatch, port }: Config): string[] {
-  return dispatch === 'reuse-port' && port === 0
-    ? ['PORT must not be 0 with DISPATCH=reuse-port: each worker would take another port']
+function portProblems({ dispatch, port, opsPort }: Config): string[] {
+  if (port !== 0 && port === opsPort) {
+    return [`OPS_PORT must be another port than PORT (${port}); leave it out to have operations answered on PORT`];
+  }
+  return dispatch === 'reuse-port' && (port === 0 || opsPort === 0)
+    ? ['PORT and OPS_PORT must not be 0 with DISPATCH=reuse-port: each worker would take another port']
     : [];
 }
 

@@ -13,6 +13,7 @@ export const settings = {
   required: [
     'host',
     'port',
+    'opsPort',
     'workers',
     'dispatch',
     'logLevel',
@@ -42,6 +43,12 @@ export const settings = {
       maximum: 65535,
       default: 3000,
       description: 'TCP port to listen on. 0 takes any free one; the log says which.',
+    },
+    opsPort: {
+      anyOf: [{ const: 'same' }, { type: 'integer', minimum: 0, maximum: 65535 }],
+      default: 'same',
+      description:
+        'TCP port on which operations (`/livez`, `/readyz`, `/health`, `/metrics`) are answered, there only and nothing else. `same`: on PORT.',
     },
     workers: {
       anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 1, maximum: 1024 }],

@@ -15,7 +15,7 @@ export async function check(config: Config): Promise<void> {
   const { buildApp } = await import('../app/app.ts');
   const { listen } = await import('./listen.ts');
   const app = buildApp({ ...config, logLevel: 'silent' });
-  await listen(app, { host: config.host, port: 0 });
+  await listen(app, { host: config.host, port: 0, opsPort: 0 });
   await app.close();
   clearTimeout(timeout);
   console.log('The configuration is right and the service starts.');

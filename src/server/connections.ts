@@ -26,7 +26,7 @@ const CLOSING = -1;
 /** Fewer sockets than this are not looked through for those that have closed, until somebody wants to know. */
 const FORGET_AT_LEAST = 256;
 
-/** The open connections of one HTTP server. */
+/** The open connections of an HTTP server, and of others that end with it. */
 export class Connections {
   readonly #server: Server;
   readonly #busy: () => Iterable<Socket>;
@@ -35,14 +35,19 @@ export class Connections {
   /** So many, and those that have closed are looked for. */
   #forgetAt = FORGET_AT_LEAST;
 
-  /** @param busy the connections on which a request is being answered */
-  constructor(server: Server, busy: () => Iterable<Socket>) {
+  /**
+   * @param others servers that go on accepting until the end
+   * @param busy the connections on which a request is being answered
+   */
+  constructor(server: Server, others: readonly Server[], busy: () => Iterable<Socket>) {
     this.#server = server;
     this.#busy = busy;
-    server.on('connection', (socket: Socket) => {
-      if (this.#open.size >= this.#forgetAt) this.#forgetClosed();
-      this.#open.set(socket, 0);
-    });
+    for (const each of [server, ...others]) {
+      each.on('connection', (socket: Socket) => {
+        if (this.#open.size >= this.#forgetAt) this.#forgetClosed();
+        this.#open.set(socket, 0);
+      });
+    }
   }
 
   get count(): number {

@@ -6,14 +6,14 @@ const WILDCARDS = ['0.0.0.0', '::'];
 
 /** The image's HEALTHCHECK: ends with 0 when the service on the configured address is live, with 1 when it is not. */
 export function main(): void {
-  const { host, port } = readConfig(process.env);
+  const { host, port, opsPort } = readConfig(process.env);
   const fail = (reason: string) => {
     console.error(reason);
     process.exit(1);
   };
   const request = get({
     host: WILDCARDS.includes(host) ? 'localhost' : host,
-    port,
+    port: opsPort === 'same' ? port : opsPort,
     path: '/livez',
     timeout: TIMEOUT_MS,
   });

@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
 import type { ListenOptions } from 'node:net';
 import type { FastifyListenOptions } from 'fastify';
 import type { App } from '../app/types.ts';
@@ -21,11 +22,11 @@ const ADVICE: Record<string, string> = {
 export const BACKLOG = 4096;
 
 /** Where to listen, and on whose socket. */
-export type ListenAt = Pick<Config, 'host' | 'port'> & {
-  /** Whether other processes may listen on the same port, each with a socket of its own. */
+export type ListenAt = Pick<Config, 'host' | 'port' | 'opsPort'> & {
+  /** Whether other processes may listen on the same ports, each with sockets of its own. */
   readonly isPortReused?: boolean;
-  /** The descriptor of a socket that is bound already. */
-  readonly fd?: number;
+  /** The descriptors of sockets that are bound already: the one for PORT, and the one for OPS_PORT. */
+  readonly fds?: readonly [number, number];
 };
 
 /**
@@ -33,30 +34,42 @@ export type ListenAt = Pick<Config, 'host' | 'port'> & {
  *
  * @throws {Error} that says what to do, where that is known
  */
-export async function listen(app: App, { host, port, isPortReused = false, fd }: ListenAt): Promise<void> {
-  try {
+export async function listen(app: App, { host, port, opsPort, isPortReused = false, fds }: ListenAt): Promise<void> {
+  const options = async (port: number, fd: number | undefined) => {
     // Fastify binds every address of "localhost" with a server each; connections are followed on one.
     const { address } = await lookup(host);
     // Passed on to net.Server#listen, which knows more options than Fastify declares.
-    const options: FastifyListenOptions & ListenOptions & { fd?: number | undefined } = {
+    const all: FastifyListenOptions & ListenOptions & { fd?: number | undefined } = {
       host: address,
       port,
       reusePort: isPortReused,
       backlog: BACKLOG,
       fd,
     };
-    await app.listen(options);
+    return all;
+  };
+  const { opsServer } = app;
+  if (opsServer !== undefined && opsPort !== 'same') {
+    try {
+      opsServer.listen(await options(opsPort, fds?.[1]));
+      await once(opsServer, 'listening');
+    } catch (error) {
+      throw cannotListen(error, { host, port: opsPort }, 'OPS_PORT');
+    }
+  }
+  try {
+    await app.listen(await options(port, fds?.[0]));
     // For a socket that is bound already, the option does not count.
-    if (fd !== undefined) setBacklog(app.server, BACKLOG);
+    if (fds !== undefined) setBacklog(app.server, BACKLOG);
   } catch (error) {
     throw cannotListen(error, { host, port });
   }
 }
 
 /** The error with advice, where there is some. */
-export function cannotListen(error: unknown, { host, port }: Pick<Config, 'host' | 'port'>): unknown {
+export function cannotListen(error: unknown, { host, port }: Pick<Config, 'host' | 'port'>, setting = 'PORT'): unknown {
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  const advice = ADVICE[code];
+  const advice = ADVICE[code]?.replace('set PORT', `set ${setting}`);
   if (advice === undefined) return error;
   return Object.assign(new Error(`Cannot listen on ${host}:${port} (${code}): ${advice}.`), { code: 'CANNOT_LISTEN' });
 }

@@ -12,8 +12,8 @@ export function tellParent(message: typeof READY | typeof LEAVING | Heartbeat): 
   if (process.connected) process.send?.(message, () => {});
 }
 
-/** The descriptor at which a worker finds the socket that it shares with the others: the first after the standard ones. */
-export const SHARED_SOCKET_FD = 3;
+/** The descriptors at which a worker finds the sockets that it shares with the others: the first ones after the standard ones. */
+export const SHARED_SOCKET_FDS = [3, 4] as const;
 
 /** The supervisor tells a worker to drain because the whole service ends. SIGTERM ends just the one worker. */
 export const STOP = 'stop';

@@ -48,7 +48,8 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   let siblings: Siblings | undefined;
   const askSiblings: AskSiblings = async (question) => siblings?.ask(question) ?? { answers: [], missing: 0 };
   const app = buildApp(config, { log, requestLog, worker, supervisor, askSiblings });
-  const connections = new Connections(app.server, function* () {
+  const { opsServer } = app;
+  const connections = new Connections(app.server, opsServer ? [opsServer] : [], function* () {
     for (const { request } of app.requests.open) yield request.raw.socket;
   });
   const end = arrangeEnd(app, connections, config, isSocketShared);
@@ -72,7 +73,14 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   boundConnections(app, config);
   if (!end.isEnding()) {
     app.lifecycle.advance('ready');
-    log.info({ ...Object(app.server.address()), startedMs: Math.round(performance.now()) }, 'ready');
+    log.info(
+      {
+        ...Object(app.server.address()),
+        opsPort: Object(opsServer?.address()).port,
+        startedMs: Math.round(performance.now()),
+      },
+      'ready',
+    );
     tellParent(READY);
   }
   return end;

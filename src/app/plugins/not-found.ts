@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import findMyWay, { type HTTPMethod } from 'find-my-way';
+import type { OpsPort } from '../ops-port.ts';
 import { PROBLEM_TYPE, problem } from '../problem.ts';
 import type { App } from '../types.ts';
 
@@ -8,20 +9,23 @@ import type { App } from '../types.ts';
  * tells only the former, and does not let its router be asked, so the same router is filled a second time; it is
  * looked at only when nothing matched.
  */
-export function answerUnmatched(app: App): void {
+export function answerUnmatched(app: App, opsPort: OpsPort | undefined): void {
   const paths = findMyWay({ maxParamLength: Number.MAX_SAFE_INTEGER });
   const methods = new Set<HTTPMethod>();
 
-  app.addHook('onRoute', ({ method, url }) => {
+  app.addHook('onRoute', ({ method, url, config: { isOperation = false } = {} }) => {
     for (const known of [method].flat() as HTTPMethod[]) {
       if (paths.hasRoute(known, url)) continue;
       methods.add(known);
-      paths.on(known, url, () => {});
+      paths.on(known, url, () => {}, { isOperation });
     }
   });
 
   const answer = async (request: FastifyRequest, reply: FastifyReply) => {
-    const allowed = [...methods].filter((method) => paths.find(method, request.url) !== null);
+    const allowed = [...methods].filter((method) => {
+      const found = paths.find(method, request.url);
+      return found !== null && (opsPort?.serves(request, found.store.isOperation) ?? true);
+    });
     if (allowed.length === 0) {
       const body = problem(404, 'NOT_FOUND', 'Nothing is served at this path.', request.id);
       return reply.code(404).type(PROBLEM_TYPE).send(JSON.stringify(body));

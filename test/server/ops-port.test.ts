@@ -1,0 +1,94 @@
+import { expect, it, onTestFinished } from 'vitest';
+import { Cluster } from '../support/cluster.ts';
+import { freePort } from '../support/free-port.ts';
+import { Pm2 } from '../support/pm2.ts';
+import { Service } from '../support/processes.ts';
+
+const OPERATIONS = ['/livez', '/readyz', '/health', '/metrics'];
+
+type Method = 'GET' | 'POST';
+
+async function status(url: string, path: string, method: Method = 'GET'): Promise<number> {
+  const response = await fetch(url + path, { method, headers: { connection: 'close' } });
+  await response.text();
+  return response.status;
+}
+
+async function expectSeparated(url: string, opsUrl: string): Promise<void> {
+  for (const path of OPERATIONS) {
+    expect(await status(opsUrl, path)).toBe(200);
+    expect(await status(url, path)).toBe(404);
+    expect(await status(url, path, 'POST')).toBe(404);
+  }
+  expect(await status(url, '/hello')).toBe(200);
+  expect(await status(opsUrl, '/hello')).toBe(404);
+  expect(await status(opsUrl, '/hello', 'POST')).toBe(404);
+  expect(await status(opsUrl, '/livez', 'POST')).toBe(405);
+}
+
+/** Where a service says that it listens. */
+async function urls(service: Service): Promise<[url: string, opsUrl: string]> {
+  const url = await service.ready();
+  const opsPort = service.lines('ready')[0]?.opsPort;
+  return [url, `http://127.0.0.1:${opsPort}`];
+}
+
+it('OPS_PORT: one process answers operations there, and there only', async () => {
+  await expectSeparated(...(await urls(new Service('src/server/main.js', { OPS_PORT: '0' }))));
+});
+
+it('operations are answered there while the process drains, and it ends all the same', async () => {
+  const service = new Service('src/server/main.js', { OPS_PORT: '0', DRAIN_IDLE_MS: '0' });
+  const [url, opsUrl] = await urls(service);
+  const slow = fetch(`${url}/slow?ms=1500`).then((response) => response.text());
+  await expect
+    .poll(async () =>
+      (await (await fetch(`${opsUrl}/metrics`)).text()).includes('http_requests_in_flight{worker="single"} 2'),
+    )
+    .toBe(true);
+  service.child.kill('SIGTERM');
+  await expect.poll(() => status(opsUrl, '/readyz')).toBe(503);
+  expect(await status(opsUrl, '/livez')).toBe(200);
+  expect(await slow).toContain('whole');
+  expect(await service.ended()).toBe(0);
+});
+
+it.each(['shared', 'round-robin', 'reuse-port'])(
+  'a cluster does so with DISPATCH=%s, through a reload',
+  async (dispatch) => {
+    const [PORT, OPS_PORT] = [String(await freePort()), String(await freePort())];
+    const service = new Cluster({ PORT, OPS_PORT, DISPATCH: dispatch });
+    await service.started(2);
+    const at = [`http://127.0.0.1:${PORT}`, `http://127.0.0.1:${OPS_PORT}`] as const;
+    await expectSeparated(...at);
+    service.child.kill('SIGHUP');
+    await service.logged('reload: done');
+    await expectSeparated(...at);
+  },
+);
+
+it('PM2 does so', async () => {
+  const [PORT, OPS_PORT] = [String(await freePort()), String(await freePort())];
+  const pm2 = new Pm2({ PORT, OPS_PORT, HOST: '127.0.0.1', WORKERS: '2' });
+  onTestFinished(() => pm2.kill());
+  expect(await pm2.run(['start', 'ecosystem.config.js'])).toMatchObject({ code: 0 });
+  await expectSeparated(`http://127.0.0.1:${PORT}`, `http://127.0.0.1:${OPS_PORT}`);
+});
+
+it('one that is taken is told, with what to do', async () => {
+  const first = new Service('src/server/main.js', { OPS_PORT: '0' });
+  const [, opsUrl] = await urls(first);
+  const { port } = new URL(opsUrl);
+  for (const entry of ['src/server/main.js', 'src/cluster/main.js']) {
+    const service = new Service(entry, { OPS_PORT: port, WORKERS: '2' });
+    expect(await service.ended()).toBe(1);
+    expect(service.output).toContain(`Cannot listen on 127.0.0.1:${port} (EADDRINUSE)`);
+    expect(service.output).toContain('set OPS_PORT to another one');
+  }
+});
+
+it('the same port as PORT is refused', async () => {
+  const service = new Service('src/server/main.js', { PORT: '3456', OPS_PORT: '3456' });
+  expect(await service.ended()).toBe(78);
+  expect(service.output).toContain('OPS_PORT must be another port than PORT (3456)');
+});
