@@ -10,7 +10,7 @@ export const EXIT_CONFIG = 78;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGQUIT'];
 
 /** Requests to a supervisor. By default they would end or stop a process that is none, or not yet. */
-const FOR_SUPERVISOR = ['SIGHUP', 'SIGTTIN', 'SIGTTOU'];
+const FOR_SUPERVISOR = ['SIGHUP', 'SIGTTIN', 'SIGTTOU', 'SIGUSR2'];
 
 /** Beside the code it is made from, so that only those who may write the one may write the other. */
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/node-compile', import.meta.url));

@@ -19,5 +19,6 @@ export function mergeExpositions(texts: readonly string[]): string {
       } else if (line !== '') samples.push(line);
     }
   }
-  return [...metrics].map(([head, samples]) => `${[head, ...samples].join('\n')}\n`).join('\n');
+  const told = [...metrics].filter(([, samples]) => samples.length > 0);
+  return told.map(([head, samples]) => `${[head, ...samples].join('\n')}\n`).join('\n');
 }

@@ -1,20 +1,21 @@
-import type { FastifyBaseLogger } from 'fastify';
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
+import { traceIds } from './trace-context.ts';
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 /** A logger but for its levels' methods, which are all alike and made below. */
 class Deferred {
   readonly #parent: FastifyBaseLogger;
-  readonly #requestId: string;
+  readonly #request: FastifyRequest;
   #child: FastifyBaseLogger | undefined;
 
-  constructor(parent: FastifyBaseLogger, requestId: string) {
+  constructor(parent: FastifyBaseLogger, request: FastifyRequest) {
     this.#parent = parent;
-    this.#requestId = requestId;
+    this.#request = request;
   }
 
   get made(): FastifyBaseLogger {
-    this.#child ??= this.#parent.child({ requestId: this.#requestId });
+    this.#child ??= this.#parent.child({ requestId: this.#request.id, ...traceIds(this.#request.headers) });
     return this.#child;
   }
 
@@ -39,7 +40,7 @@ for (const level of LEVELS) {
   });
 }
 
-/** The log of one request, with its id in each line; made when it is first used, for most requests never use theirs. */
-export function requestLog(log: FastifyBaseLogger, requestId: string): FastifyBaseLogger {
-  return new Deferred(log, requestId) as unknown as FastifyBaseLogger;
+/** The log of one request, with its ids in each line; made when it is first used, for most requests never use theirs. */
+export function requestLog(log: FastifyBaseLogger, request: FastifyRequest): FastifyBaseLogger {
+  return new Deferred(log, request) as unknown as FastifyBaseLogger;
 }

@@ -8,6 +8,7 @@ import { lingerUnlessRead } from './lingering-close.ts';
 import type { Metrics } from './metrics.ts';
 import { REQUEST_ID_HEADER } from './request-id.ts';
 import { requestLog } from './request-log.ts';
+import { traceIds } from './trace-context.ts';
 
 /** A request whose answer is not complete yet. */
 export type OpenRequest = {
@@ -49,6 +50,9 @@ const UNMATCHED = '(unmatched)';
 
 /** nginx's number for a client that left before its answer was complete. It is logged and counted, never sent. */
 const CLIENT_LEFT = 499;
+
+/** One that took longer is logged as a warning, also where requests are not logged. */
+const SLOW_MS = 1000;
 
 /**
  * Follows every request from its headers to the last byte of its answer, or to the client's leaving, and does all that
@@ -109,7 +113,7 @@ export class Requests {
 
   begin(request: FastifyRequest, reply: FastifyReply): void {
     const response = reply.raw;
-    request.log = reply.log = requestLog(this.#log, request.id);
+    request.log = reply.log = requestLog(this.#log, request);
     const startedAt = performance.now();
     const open = { request, reply, startedAt, failure: undefined, limit: undefined, index: this.#open.length };
     this.#open.push(open);
@@ -159,6 +163,7 @@ export class Requests {
     this.#metrics.requestEnded(request.method, route, status, ms, sentSince(request.raw.socket));
     // Not by the request's own log, which most requests never make. A 503 is a refusal, and of those there are many at a time.
     if (status >= 500 && status !== 503) this.#log.error(lineOf(request, route, status, ms, failure), 'request failed');
+    else if (ms >= SLOW_MS) this.#log.warn(lineOf(request, route, status, ms, failure), 'slow request');
     else if (this.#config.requestLog) this.#requestLog.info(lineOf(request, route, status, ms, failure), 'request');
   }
 
@@ -187,6 +192,7 @@ function isInjected(response: ServerResponse): boolean {
 function lineOf(request: FastifyRequest, route: string, status: number, ms: number, failure?: Error) {
   return {
     requestId: request.id,
+    ...traceIds(request.raw.headers),
     method: request.method,
     route,
     // The query may carry secrets, and a path that somebody answers names of people: neither goes into the log.

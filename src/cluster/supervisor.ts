@@ -8,6 +8,7 @@ import { EXIT_CONFIG, takeSignals } from '../entry.js';
 import { firstAndSecond } from '../server/first-and-second.ts';
 import { cannotListen } from '../server/listen.ts';
 import { flushLog, logDestination } from '../server/log-destination.ts';
+import { LogLevel } from '../server/log-level.ts';
 import { HEARTBEAT_MS, READY, tellParent } from '../server/messages.ts';
 import { isTerminalGone } from '../server/terminal.ts';
 import { forkWorker } from './fork.ts';
@@ -38,6 +39,7 @@ export class Supervisor {
   readonly #sockets: readonly SharedSocket[];
   readonly #replacements: Replacements;
   readonly #report: Report;
+  readonly #logLevel: LogLevel;
   readonly #places: Place[] = [];
   /** All that run, those that are leaving too. */
   readonly #workers = new Set<WorkerProcess>();
@@ -60,6 +62,7 @@ export class Supervisor {
     this.#ports = { PORT: String(port), OPS_PORT: String(opsPort) };
     this.#sockets = config.dispatch === 'shared' ? sockets : [];
     if (config.dispatch !== 'shared') for (const socket of sockets) socket.close();
+    this.#logLevel = new LogLevel([log]);
     this.#report = new Report(this.#places, this.#workers);
     this.#replacements = new Replacements(this.#places, this.#workers, config, log, this.#report);
   }
@@ -77,6 +80,10 @@ export class Supervisor {
       this.#exit(1);
     });
     process.on('SIGHUP', () => (isTerminalGone() ? onSignal('SIGHUP') : this.#replacements.reload()));
+    process.on('SIGUSR2', () => {
+      this.#logLevel.toggle();
+      for (const worker of this.#workers) worker.tell({ isDebug: this.#logLevel.isDebug });
+    });
     process.on('SIGTTIN', () => this.#scale(+1));
     process.on('SIGTTOU', () => this.#scale(-1));
     this.#log.info({ workers }, 'starting');
@@ -104,6 +111,7 @@ export class Supervisor {
       if (!this.#wasEverReady) tellParent(READY);
       this.#wasEverReady = true;
       this.#report.tell();
+      worker.tell({ isDebug: this.#logLevel.isDebug });
     });
     // By itself: where the supervisor wants it to, it does not say so.
     worker.on('leaving', () => this.#report.restarted('left'));

@@ -3,7 +3,15 @@ import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import type { Config } from '../config/settings.ts';
 import { retirePatienceMs, supervisorPatienceMs } from '../config/timing.ts';
-import { isHeartbeat, LEAVING, READY, RETIRE, STOP, type SupervisorReport } from '../server/messages.ts';
+import {
+  isHeartbeat,
+  LEAVING,
+  type LogLevelWish,
+  READY,
+  RETIRE,
+  STOP,
+  type SupervisorReport,
+} from '../server/messages.ts';
 
 /** A loop that has stood still for so long does not come back in time for anybody who waits. */
 const STANDSTILL_MS = 10_000;
@@ -97,7 +105,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
     this.#process.kill('SIGKILL');
   }
 
-  tell(report: SupervisorReport): void {
+  tell(report: SupervisorReport | LogLevelWish): void {
     this.#send(report);
   }
 
@@ -169,7 +177,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
     this.#log.error({ ms, reason }, 'killed a worker');
   }
 
-  #send(message: typeof STOP | typeof RETIRE | SupervisorReport): void {
+  #send(message: typeof STOP | typeof RETIRE | SupervisorReport | LogLevelWish): void {
     if (this.#process.connected) this.#process.send(message);
   }
 }

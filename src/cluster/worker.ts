@@ -1,7 +1,15 @@
 import cluster from 'node:cluster';
 import type { SupervisorState } from '../app/operations/supervisor-state.ts';
 import { readConfig } from '../config/read-config.ts';
-import { HEARTBEAT_MS, isSupervisorReport, RETIRE, SHARED_SOCKET_FDS, STOP, tellParent } from '../server/messages.ts';
+import {
+  HEARTBEAT_MS,
+  isLogLevelWish,
+  isSupervisorReport,
+  RETIRE,
+  SHARED_SOCKET_FDS,
+  STOP,
+  tellParent,
+} from '../server/messages.ts';
 import { outliveParent } from './orphan.js';
 
 /** A process that serves under the supervisor. */
@@ -12,7 +20,7 @@ export async function main(): Promise<void> {
   const config = readConfig(process.env);
   const { serve } = await import('../server/serve.ts');
   let supervisor: SupervisorState | undefined;
-  const end = await serve(config, {
+  const { end, logLevel } = await serve(config, {
     signals: ['SIGTERM'],
     isSocketShared: config.dispatch !== 'reuse-port',
     listenAt: {
@@ -30,6 +38,7 @@ export async function main(): Promise<void> {
     if (message === STOP) end.onStop('SIGTERM');
     if (message === RETIRE) end.onReplaced();
     if (isSupervisorReport(message)) ({ supervisor } = message);
+    if (isLogLevelWish(message)) logLevel.set(message.isDebug);
   });
   let rssBytes = 0;
   setInterval(() => {

@@ -70,7 +70,8 @@ export const settings = {
     requestLog: {
       type: 'boolean',
       default: true,
-      description: 'One log line for each request. Off, only requests that failed (5xx, but not 503) are logged.',
+      description:
+        'One log line for each request. Off, only requests that failed (5xx, but not 503) or took longer than a second are logged.',
     },
     keepAliveTimeoutMs: {
       type: 'integer',

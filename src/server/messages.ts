@@ -15,6 +15,13 @@ export function tellParent(message: typeof READY | typeof LEAVING | Heartbeat): 
 /** The descriptors at which a worker finds the sockets that it shares with the others: the first ones after the standard ones. */
 export const SHARED_SOCKET_FDS = [3, 4] as const;
 
+/** The supervisor tells each worker whether it is to log everything. */
+export type LogLevelWish = { readonly isDebug: boolean };
+
+export function isLogLevelWish(message: unknown): message is LogLevelWish {
+  return typeof message === 'object' && message !== null && 'isDebug' in message;
+}
+
 /** The supervisor tells a worker to drain because the whole service ends. SIGTERM ends just the one worker. */
 export const STOP = 'stop';
 

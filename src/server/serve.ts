@@ -12,6 +12,7 @@ import { arrangeEnd, type End } from './end.ts';
 import { LinesOfTurn } from './lines-of-turn.ts';
 import { type ListenAt, listen } from './listen.ts';
 import { logDestination } from './log-destination.ts';
+import { LogLevel } from './log-level.ts';
 import { READY, tellParent } from './messages.ts';
 import { Siblings } from './siblings.ts';
 import { isTerminalGone } from './terminal.ts';
@@ -32,18 +33,25 @@ export type ServeOptions = {
   readonly hasSiblings?: boolean;
 };
 
+/** What can be wanted of a process that serves. */
+export type Served = {
+  readonly end: End;
+  readonly logLevel: LogLevel;
+};
+
 /**
  * Serves until a signal comes, then drains and ends the process. Resolves when the service is ready, and tells the parent
  * process so with the word `ready`.
  *
  * @throws when it cannot start or listen; the process is then to end
  */
-export async function serve(config: Config, options: ServeOptions = {}): Promise<End> {
+export async function serve(config: Config, options: ServeOptions = {}): Promise<Served> {
   const { signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'], isSocketShared = false, worker = 'single' } = options;
   tickShape.keep();
   const destination = await logDestination();
   const log = createLogger(config, worker, destination);
   const requestLog = createLogger(config, worker, new LinesOfTurn(destination));
+  const logLevel = new LogLevel([log, requestLog]);
   const { supervisor = () => undefined, hasSiblings = false } = options;
   let siblings: Siblings | undefined;
   const askSiblings: AskSiblings = async (question) => siblings?.ask(question) ?? { answers: [], missing: 0 };
@@ -61,6 +69,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     if (isTerminalGone()) end.onSignal('SIGHUP');
     else log.info('SIGHUP: nothing to reload in a single process');
   });
+  process.on('SIGUSR2', () => logLevel.toggle());
   cluster.worker?.on('disconnect', () => {
     // Else node:cluster exits right after this, whatever is in flight.
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
@@ -83,7 +92,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
     );
     tellParent(READY);
   }
-  return end;
+  return { end, logLevel };
 }
 
 /** Without it, this process tells what it knows of itself. */

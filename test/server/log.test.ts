@@ -68,3 +68,50 @@ it('the service goes on when the disk of its log is full', async () => {
   service.child.kill('SIGTERM');
   expect(await service.ended()).toBe(0);
 });
+
+it.each(['SIGTERM', 'a failure', 'a second signal'])('no line is lost when the process ends by %s', async (why) => {
+  const service = new Service(ENTRY);
+  const url = await service.ready();
+  for (let request = 0; request < 50; request++) await (await fetch(`${url}/greet`)).text();
+  if (why === 'a second signal') {
+    fetch(`${url}/never`).catch(() => {});
+    service.child.kill('SIGTERM');
+    await setTimeout(600); // Longer than what counts as the same signal, arriving twice.
+  }
+  if (why === 'a failure') await (await fetch(`${url}/throw-later`)).text();
+  else service.child.kill('SIGTERM');
+  await service.ended();
+  expect(service.lines('request').filter(({ route }) => route === '/greet')).toHaveLength(50);
+});
+
+it('SIGUSR2 switches to the level debug and back', async () => {
+  const port = await freePort();
+  const quiet = new Service(ENTRY, { LOG_LEVEL: 'warn', PORT: String(port) });
+  const ask = async () => (await (await fetch(`http://127.0.0.1:${port}/greet`)).text()).length;
+  await expect.poll(ask, { timeout: 20_000 }).toBeGreaterThan(0);
+  expect(quiet.log).toEqual([]);
+  quiet.child.kill('SIGUSR2');
+  await quiet.until(() => quiet.lines('log level').length === 1);
+  await ask();
+  await quiet.until(() => quiet.lines('request').length === 1);
+  quiet.child.kill('SIGUSR2');
+  // Back at the level at which that is not told: what comes next is not either.
+  await expect
+    .poll(async () => {
+      const before = quiet.lines('request').length;
+      await ask();
+      return quiet.lines('request').length - before;
+    })
+    .toBe(0);
+});
+
+it('SIGUSR2 does so in all workers, those that come later included', async () => {
+  const service = new Cluster({ LOG_LEVEL: 'info' });
+  await service.started(2);
+  service.child.kill('SIGUSR2');
+  await service.until(() => service.lines('log level').length === 3);
+  process.kill(service.workers[0] ?? 0, 'SIGKILL');
+  await service.started(3);
+  await service.until(() => service.lines('log level').length === 4);
+  expect(service.lines('log level').every(({ level }) => level === 'debug' || level === 'info')).toBe(true);
+});

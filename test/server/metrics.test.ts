@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Cluster, gone } from '../support/cluster.ts';
+import { EXTRA_ROUTES } from '../support/paths.ts';
 import { Pm2 } from '../support/pm2.ts';
 import { RawConnection } from '../support/raw.ts';
 
@@ -154,19 +155,20 @@ describe('the metrics of several workers', () => {
 
 it('PM2: any instance tells those of all, also in a reload', async () => {
   const folder = temporaryFolder();
-  const pm2 = new Pm2({ PORT: '0', HOST: '127.0.0.1', WORKERS: '2', TMPDIR: folder });
+  const NODE_OPTIONS = `--import=${EXTRA_ROUTES}`;
+  const pm2 = new Pm2({ PORT: '0', HOST: '127.0.0.1', WORKERS: '2', TMPDIR: folder, NODE_OPTIONS });
   onTestFinished(() => pm2.kill());
   await pm2.run(['start', 'ecosystem.config.js']);
   const port = () => pm2.log.find(({ msg }) => msg === 'ready')?.port;
   await expect.poll(port).toBeDefined();
   const url = `http://127.0.0.1:${port()}`;
   for (let time = 0; time < 20; time++)
-    await (await fetch(`${url}/hello`, { headers: { connection: 'close' } })).text();
-  const helloed = (samples: Sample[]) => sum(samples, 'http_request_duration_seconds_count', { route: '/hello' });
+    await (await fetch(`${url}/greet`, { headers: { connection: 'close' } })).text();
+  const greetedBy = (samples: Sample[]) => sum(samples, 'http_request_duration_seconds_count', { route: '/greet' });
   for (let asked = 0; asked < 6; asked++) {
     const samples = await scrape(url);
     expect(processes(samples)).toBe(2);
-    expect(helloed(samples)).toBe(20);
+    expect(greetedBy(samples)).toBe(20);
   }
   await pm2.run(['reload', 'ecosystem.config.js']);
   await expect.poll(async () => processes(await scrape(url))).toBe(2);

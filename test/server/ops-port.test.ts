@@ -1,6 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { Cluster } from '../support/cluster.ts';
 import { freePort } from '../support/free-port.ts';
+import { EXTRA_ROUTES } from '../support/paths.ts';
 import { Pm2 } from '../support/pm2.ts';
 import { Service } from '../support/processes.ts';
 
@@ -20,9 +21,9 @@ async function expectSeparated(url: string, opsUrl: string): Promise<void> {
     expect(await status(url, path)).toBe(404);
     expect(await status(url, path, 'POST')).toBe(404);
   }
-  expect(await status(url, '/hello')).toBe(200);
-  expect(await status(opsUrl, '/hello')).toBe(404);
-  expect(await status(opsUrl, '/hello', 'POST')).toBe(404);
+  expect(await status(url, '/greet')).toBe(200);
+  expect(await status(opsUrl, '/greet')).toBe(404);
+  expect(await status(opsUrl, '/greet', 'POST')).toBe(404);
   expect(await status(opsUrl, '/livez', 'POST')).toBe(405);
 }
 
@@ -69,7 +70,8 @@ it.each(['shared', 'round-robin', 'reuse-port'])(
 
 it('PM2 does so', async () => {
   const [PORT, OPS_PORT] = [String(await freePort()), String(await freePort())];
-  const pm2 = new Pm2({ PORT, OPS_PORT, HOST: '127.0.0.1', WORKERS: '2' });
+  const NODE_OPTIONS = `--import=${EXTRA_ROUTES}`;
+  const pm2 = new Pm2({ PORT, OPS_PORT, HOST: '127.0.0.1', WORKERS: '2', NODE_OPTIONS });
   onTestFinished(() => pm2.kill());
   expect(await pm2.run(['start', 'ecosystem.config.js'])).toMatchObject({ code: 0 });
   await expectSeparated(`http://127.0.0.1:${PORT}`, `http://127.0.0.1:${OPS_PORT}`);

@@ -3,6 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { listeningApp } from '../../../support/app.ts';
+import { metricOf } from '../../../support/metrics.ts';
 import { RawConnection } from '../../../support/raw.ts';
 import { all, type Event, JSON_TYPE, lines, NDJSON, onEachStore, type Totals, totalsOf } from './support.ts';
 
@@ -21,10 +22,7 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
       return { status: response.status, headers: response.headers, body: (await response.json()) as unknown };
     };
     const stored = () => all<Event>(url, '/events');
-    const metric = async (name: string) => {
-      const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
-      return lines.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1);
-    };
+    const metric = (series: string) => metricOf(url, series);
     return { app, url, log, post, stored, metric, databaseUrl };
   }
 
@@ -152,7 +150,7 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
     ])('refuses %s, and counts it', async (_what, body, headers, status, code) => {
       const { post, stored, metric } = await eventsApp();
       expect(await post(body, headers)).toMatchObject({ status, body: { status, code } });
-      expect(await metric(`events_rejected_total{reason="${code.toLowerCase()}"}`)).toBe('1');
+      expect(await metric(`events_rejected_total{reason="${code.toLowerCase()}"}`)).toBe(1);
       expect(await stored()).toEqual([]);
     });
 
@@ -167,7 +165,7 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
       const bomb = gzipSync('\n'.repeat(200 * 1024 * 1024));
       const { status } = await post(bomb, { ...NDJSON, 'content-encoding': 'gzip' });
       expect(status).toBe(413);
-      expect(await metric('events_queue_bytes')).toBe('0');
+      expect(await metric('events_queue_bytes')).toBe(0);
     });
 
     it('refuses gzip that ends early', async () => {
@@ -230,11 +228,11 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
       const client = new RawConnection(url).send(
         'POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n{"type":"a"}\n{"type":"b"}\n',
       );
-      await expect.poll(() => metric('events_queue_bytes')).toBe('1000');
+      await expect.poll(() => metric('events_queue_bytes')).toBe(1000);
       client.socket.destroy();
       await expect.poll(() => app.requests.open.length).toBe(0);
-      await expect.poll(() => metric('events_queue_length')).toBe('0');
-      expect(await metric('events_rejected_total{reason="client_left"}')).toBe('1');
+      await expect.poll(() => metric('events_queue_length')).toBe(0);
+      expect(await metric('events_rejected_total{reason="client_left"}')).toBe(1);
       expect(await stored()).toEqual([]);
     });
 
@@ -244,7 +242,7 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
       await post(lines([{ type: 'a' }]));
       await other.query(lock);
       const waiting = [1, 2].map(() => post(large.repeat(1020)));
-      await expect.poll(async () => Number(await metric('events_queue_bytes'))).toBeGreaterThan(32_600_000);
+      await expect.poll(() => metric('events_queue_bytes')).toBeGreaterThan(32_600_000);
       const refused = await post(large.repeat(100));
       expect(refused).toMatchObject({ status: 503, body: { code: 'QUEUE_FULL' } });
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
@@ -262,13 +260,13 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
         return sending;
       });
       const answers = slow.map(async (sending) => (await once(sending, 'response'))[0] as IncomingMessage);
-      await expect.poll(async () => Number(await metric('events_queue_bytes'))).toBeGreaterThan(32_600_000);
+      await expect.poll(() => metric('events_queue_bytes')).toBeGreaterThan(32_600_000);
       await expect.poll(async () => (await post(large.repeat(100))).status, { timeout: 10_000 }).toBe(201);
       expect(await Promise.race(answers)).toMatchObject({
         statusCode: 503,
         headers: { 'retry-after': expect.any(String) },
       });
-      expect(await metric('events_rejected_total{reason="body_slow"}')).toBe('1');
+      expect(await metric('events_rejected_total{reason="body_slow"}')).toBe(1);
       for (const sending of slow) sending.end();
       const statuses = (await Promise.all(answers)).map(({ statusCode }) => statusCode);
       expect(statuses.sort()).toEqual([201, 503]);
@@ -284,7 +282,7 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
         ),
       );
       const startedAt = performance.now();
-      await expect.poll(() => metric('events_queue_bytes'), { timeout: 20_000 }).toBe('200000');
+      await expect.poll(() => metric('events_queue_bytes'), { timeout: 20_000 }).toBe(200000);
       expect(performance.now() - startedAt).toBeLessThan(5000);
       for (const { socket } of clients) socket.destroy();
     });

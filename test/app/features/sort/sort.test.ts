@@ -1,6 +1,7 @@
 import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { listeningApp, readyApp } from '../../../support/app.ts';
+import { metricOf } from '../../../support/metrics.ts';
 
 describe('GET /sort', () => {
   it.each([
@@ -45,6 +46,6 @@ describe('GET /sort', () => {
     await expect(asking).rejects.toThrow('aborted');
     await expect.poll(() => log.some(({ status, err }) => status === 499 && err === undefined)).toBe(true);
     expect((await fetch(`${url}/sort?count=1`)).status).toBe(200);
-    expect(await (await fetch(`${url}/metrics`)).text()).toContain('sort_rejected_total{reason="client_left"} 1');
+    expect(await metricOf(url, 'sort_rejected_total{reason="client_left"}')).toBe(1);
   });
 });
