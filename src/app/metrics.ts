@@ -1,8 +1,12 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram, type Series } from './histogram.ts';
+import { Counter, Gauge, Registry } from './prom-client.ts';
 
 /** Fine around a millisecond, where most answers are; coarse up to ten seconds. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** How often the delay of the event loop is measured. Before, nothing is known of it, and prom-client says so with absurd numbers. */
+const LOOP_MEASURED_EVERY_MS = 10;
 
 /**
  * The metrics of one app. Each has a registry of its own, so that two apps in one process never share a counter.
@@ -10,6 +14,8 @@ const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
  */
 export class Metrics {
   readonly registry = new Registry();
+  /** Those of the process, from the first scrape on. */
+  #ofProcess: Promise<void> | undefined;
   readonly #durations: Histogram;
   readonly #malformed: Counter<'status'>;
   readonly #dropped: Counter;
@@ -18,7 +24,6 @@ export class Metrics {
   readonly #series = new Map<string, Map<string, Map<number, Series>>>();
 
   constructor() {
-    collectDefaultMetrics({ register: this.registry });
     this.#durations = new Histogram({
       name: 'http_request_duration_seconds',
       help: 'Time from the arrival of the headers to the end of the response. Status 499: the client left first; what failed half-way counts as 500.',
@@ -42,6 +47,20 @@ export class Metrics {
       labelNames: ['reason'],
       registers: [this.registry],
     });
+  }
+
+  /** All of them, in Prometheus' text format. */
+  async text(): Promise<string> {
+    this.#ofProcess ??= this.#watchProcess();
+    await this.#ofProcess;
+    return this.registry.metrics();
+  }
+
+  /** Loaded late: a process that nobody scrapes need not measure its event loop a hundred times a second. */
+  async #watchProcess(): Promise<void> {
+    const { collectDefaultMetrics } = await import('prom-client');
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: LOOP_MEASURED_EVERY_MS });
+    await sleep(3 * LOOP_MEASURED_EVERY_MS);
   }
 
   /** Read at each scrape instead of counted at each request. */
