@@ -2,4 +2,4 @@
  * Not imported: an import reads all that a module exports, and of this one that loads undici, for its WebSocket. It took 16 ms of
  * each start.
  */
-export const { IncomingMessage, STATUS_CODES } = process.getBuiltinModule('node:http');
+export const { get, IncomingMessage, STATUS_CODES } = process.getBuiltinModule('node:http');
