@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** The kernel counts CPU time in ticks of a hundredth of a second (USER_HZ, fixed in Linux' interface). */
 const MS_PER_TICK = 10;
@@ -35,5 +35,21 @@ function cpuOf(pid: number): number {
 /** Resident bytes of one process, what it shares with others included. */
 export function rssBytes(pid: number): number {
   const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Number(kilobytes) * 1024;
+}
+
+/**
+ * CPU milliseconds that these processes have used so far, to the nanosecond, as the scheduler counts. Not of threads that have
+ * ended: for the start of a process, which has ended none.
+ */
+export function startCpuMs(pids: number[]): number {
+  return pids
+    .flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}/schedstat`))
+    .reduce((sum, file) => sum + Number(readFileSync(file, 'utf8').split(' ')[0]) / 1e6, 0);
+}
+
+/** Its share of the resident bytes of one process: what several share is divided among them. */
+export function pssBytes(pid: number): number {
+  const [, kilobytes] = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? [];
   return Number(kilobytes) * 1024;
 }

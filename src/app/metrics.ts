@@ -1,11 +1,15 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Histogram, type Series } from './histogram.ts';
+import { Counter, Gauge, Registry } from './prom-client.ts';
 
 /** Fine around a millisecond, where most answers are; coarse up to ten seconds. */
 const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Up to MAX_QUEUE_DELAY_MS and beyond. */
 const QUEUE_DELAY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1];
+
+/** How often the delay of the event loop is measured. Before, nothing is known of it, and prom-client says so with absurd numbers. */
+const LOOP_MEASURED_EVERY_MS = 10;
 
 /** Gauges that are named like counters, and that Node has no documented source for. */
 const NOT_OF_PROM_CLIENT = [
@@ -28,6 +32,8 @@ type Kind = { readonly durations: Series; bytes: number };
  */
 export class Metrics {
   readonly registry = new Registry();
+  /** Those of the process, from the first scrape on. */
+  #ofProcess: Promise<void> | undefined;
   readonly #durations: Histogram;
   readonly #malformed: Counter<'status'>;
   readonly #dropped: Counter;
@@ -39,8 +45,6 @@ export class Metrics {
   /** @param worker which of several processes this is: in each series */
   constructor(worker: string) {
     this.registry.setDefaultLabels({ worker });
-    collectDefaultMetrics({ register: this.registry });
-    for (const name of NOT_OF_PROM_CLIENT) this.registry.removeSingleMetric(name);
     this.#durations = new Histogram({
       name: 'http_request_duration_seconds',
       help: 'Time from the arrival of the headers to the end of the response. Status 499: the client left first; what failed half-way counts as 500.',
@@ -128,9 +132,19 @@ export class Metrics {
     return kind;
   }
 
-  /** In Prometheus' text format. */
-  text(): Promise<string> {
+  /** All of them, in Prometheus' text format. */
+  async text(): Promise<string> {
+    this.#ofProcess ??= this.#watchProcess();
+    await this.#ofProcess;
     return this.registry.metrics();
+  }
+
+  /** Loaded late: a process that nobody scrapes need not measure its event loop a hundred times a second. */
+  async #watchProcess(): Promise<void> {
+    const { collectDefaultMetrics } = await import('prom-client');
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: LOOP_MEASURED_EVERY_MS });
+    for (const name of NOT_OF_PROM_CLIENT) this.registry.removeSingleMetric(name);
+    await sleep(3 * LOOP_MEASURED_EVERY_MS);
   }
 
   connectionDropped(): void {

@@ -1,6 +1,7 @@
-import { createServer, type Server, type ServerOptions } from 'node:http';
+import type { Server, ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
+import { createServer } from './node-http.ts';
 import type { App } from './types.ts';
 
 /** Those who watch the service are few. */

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES } from './node-http.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 

@@ -1,7 +1,8 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Metrics } from './metrics.ts';
+import { STATUS_CODES } from './node-http.ts';
 import { PROBLEM_TYPE, problem } from './problem.ts';
 import { REQUEST_ID_HEADER, requestId } from './request-id.ts';
 

@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Piscina } from 'piscina';
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { Busy } from './busy.ts';
+import { Counter, Gauge, Histogram, type Registry } from './prom-client.ts';
 
 /** What lives in V8's heap of one thread. Typed arrays and other buffers are outside of it. */
 const HEAP_MAX_MB = 64;

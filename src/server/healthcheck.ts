@@ -1,4 +1,4 @@
-import { get } from 'node:http';
+import { get } from '../app/node-http.ts';
 import { readConfig } from '../config/read-config.ts';
 
 const TIMEOUT_MS = 2000;

@@ -3,7 +3,8 @@ import { METHODS, request } from 'node:http';
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import supertest from 'supertest';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { buildApp } from '../../src/app/app.ts';
 import { Busy } from '../../src/app/busy.ts';
 import type { App } from '../../src/app/types.ts';
 import { listeningApp, readyApp } from '../support/app.ts';
@@ -274,3 +275,16 @@ describe('a client that is still sending when its answer comes', () => {
 function connectionsOf(app: App): Promise<number> {
   return new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count)));
 }
+
+describe('a schema', () => {
+  it.each([
+    ['a keyword that is none', { type: 'object', requierd: ['name'] }],
+    ['a type that is none', { type: 'objekt' }],
+    ['a value of a wrong type', { type: 'object', properties: { name: { type: 'string', maxLength: '5' } } }],
+  ])('with %s keeps the app from getting ready', async (_mistake, params) => {
+    const app = buildApp({ logLevel: 'silent', databaseUrl: 'file::memory:' });
+    onTestFinished(() => app.close());
+    app.get('/wrong/:name', { schema: { params } }, () => 'never');
+    await expect(app.ready()).rejects.toThrow('Failed building the validation schema');
+  });
+});

@@ -6,7 +6,7 @@ import type { App } from '../../src/app/types.ts';
 import { listeningApp } from '../support/app.ts';
 import { RawConnection } from '../support/raw.ts';
 
-const STALLED_MS = 300;
+const STALLED_MS = 1500;
 
 /** More than the buffers of two sockets hold. */
 const LARGE = Buffer.alloc(32 * 1024 * 1024, 'x');

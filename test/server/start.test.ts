@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { freePort } from '../support/free-port.ts';
-import { ROOT } from '../support/paths.ts';
+import { ROOT, TELL_LOADED } from '../support/paths.ts';
 import { OLD_NODE, Service } from '../support/processes.ts';
 import { ProjectCopy } from '../support/project-copy.ts';
 
@@ -37,6 +37,14 @@ describe.each(ENTRIES)('%s', (entry) => {
     const service = new Service(entry, { PORT: port }, { args: ['--check'] });
     expect(await service.ended()).toBe(0);
     expect(service.output).toBe('The configuration is right and the service starts.\n');
+  });
+
+  it('loads late what few use', async () => {
+    const service = new Service(entry, { NODE_OPTIONS: `--import=${TELL_LOADED}` }, { args: ['--check'] });
+    expect(await service.ended()).toBe(0);
+    expect(service.output).toContain('/node_modules/fastify/');
+    const late = ['/undici/', '/@opentelemetry/', '/piscina/', '/pg/', '/pino-pretty/', 'node:sqlite', ' sqlite'];
+    expect(late.filter((name) => service.output.includes(name))).toEqual([]);
   });
 
   it('ends a check although a plugin goes on', async () => {

@@ -1,6 +1,6 @@
-import { Registry } from 'prom-client';
 import { mergeExpositions } from '../exposition.ts';
 import type { Metrics } from '../metrics.ts';
+import { Registry } from '../prom-client.ts';
 import type { Plugin } from '../types.ts';
 import type { ServiceMetrics } from './service-metrics.ts';
 

@@ -84,7 +84,12 @@ export type EventsOptions = {
  */
 export const events: Plugin<EventsOptions> = (app, { registry, checks, config }, done) => {
   const thread = new EventThread(config, registry, app.log);
-  if (config.databaseUrl !== IN_MEMORY) app.addHook('onReady', () => thread.open());
+  if (config.databaseUrl !== IN_MEMORY) {
+    // Begun now: the thread starts while Fastify is still busy with the routes.
+    const opening = thread.open();
+    opening.catch(() => {});
+    app.addHook('onReady', () => opening);
+  }
   app.addHook('onClose', () => thread.close());
   checks.add('events', () => thread.check);
 

@@ -1,6 +1,6 @@
-import { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { IncomingMessage } from '../../node-http.ts';
 import { Refusal } from '../../refusal.ts';
 import type { EventSubmission } from './event-thread.ts';
 
