@@ -95,7 +95,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
       requests.begin(request, reply);
       sendError(error, request, reply, requests);
     },
-    clientErrorHandler: (error, socket) => answerSocketError(error, socket, log, metrics),
+    clientErrorHandler: (error, socket) => answerSocketError(error, socket, config, log, metrics),
   });
   app.log = log;
   tellKeepAlive(app.server, config);
