@@ -30,13 +30,5 @@ export async function main(): Promise<void> {
     if (message === RETIRE) end.onReplaced();
     if (isReloadReport(message)) ({ lastReload } = message);
   });
-  let rssBytes = 0;
-  setInterval(() => {
-    try {
-      rssBytes = process.memoryUsage.rss();
-    } catch {
-      // It is read from a file, and there may be no descriptor left for it.
-    }
-    tellParent({ heartbeat: { rssBytes } });
-  }, HEARTBEAT_MS).unref();
+  setInterval(() => tellParent({ heartbeat: { rssBytes: process.memoryUsage.rss() } }), HEARTBEAT_MS).unref();
 }

@@ -11,6 +11,7 @@ import { arrangeEnd, type End } from './end.ts';
 import { LinesOfTurn } from './lines-of-turn.ts';
 import { type ListenAt, listen } from './listen.ts';
 import { logDestination } from './log-destination.ts';
+import { keepMemoryReadable } from './memory-usage.ts';
 import { READY, tellParent } from './messages.ts';
 import { isTerminalGone } from './terminal.ts';
 import { tickShape } from './tick-shape.ts';
@@ -37,6 +38,7 @@ export type ServeOptions = {
 export async function serve(config: Config, options: ServeOptions = {}): Promise<End> {
   const { signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'], isSocketShared = false, worker = 'single' } = options;
   tickShape.keep();
+  keepMemoryReadable();
   const destination = await logDestination();
   const log = createLogger(config, worker, destination);
   const requestLog = createLogger(config, worker, new LinesOfTurn(destination));
