@@ -74,8 +74,9 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
 }
 
 /** Refusing the next connection is better than running out of descriptors, when nothing works any more. */
-function boundConnections(app: App, { maxConnections }: Config): void {
-  const affordable = affordableConnections();
+function boundConnections(app: App, config: Config): void {
+  const { maxConnections } = config;
+  const affordable = affordableConnections(config);
   if (affordable >= maxConnections) return;
   app.server.maxConnections = affordable;
   app.log.warn(

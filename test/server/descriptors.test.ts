@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { cpuMs } from '../../bench/process-tree.ts';
 import { Service } from '../support/processes.ts';
@@ -14,6 +15,17 @@ async function ask(connection: RawConnection, path: string, answer: string): Pro
   connection.received = '';
   return connection.send(get(path)).until(answer);
 }
+
+it.runIf(process.platform === 'linux')('leaves descriptors for the threads that do CPU work', async () => {
+  const affordable = async (workers: string) => {
+    const service = new Service(ENTRY, { WORKERS: workers }, { openFiles: 512 });
+    await service.ready();
+    return Number(service.log.find((line) => line.affordable !== undefined)?.affordable);
+  };
+  // One for each core, in one process; or one in each of many.
+  const threads = availableParallelism();
+  expect((await affordable(String(threads))) - (await affordable('1'))).toBeGreaterThanOrEqual((threads - 1) * 5);
+});
 
 describe.runIf(process.platform === 'linux')('a process that has no descriptor left', () => {
   it('serves those that it holds, refuses others without spinning, and takes them again later', async () => {
