@@ -110,7 +110,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
       requests.begin(request, reply);
       sendError(error, request, reply, requests);
     },
-    clientErrorHandler: (error, socket) => answerSocketError(error, socket, log, metrics),
+    clientErrorHandler: (error, socket) => answerSocketError(error, socket, config, log, metrics),
   });
   app.log = log;
   app.server.maxConnections = config.maxConnections;
@@ -134,7 +134,9 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     // An expectation other than 100-continue may be ignored (RFC 9110, 10.1.1). Node would answer 417 with nothing in it.
     server.on('checkExpectation', app.routing);
   }
-  opsPort?.server.on('clientError', (error, socket) => answerSocketError(error, socket as Socket, log, metrics));
+  opsPort?.server.on('clientError', (error, socket) =>
+    answerSocketError(error, socket as Socket, config, log, metrics),
+  );
   cutStalledAnswers(app, requests);
   answerErrors(app, requests);
   answerUnmatched(app, opsPort);

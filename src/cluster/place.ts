@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import { replacementDelayMs, startBackoffMs } from './backoff.ts';
 import type { Exit, WorkerProcess } from './worker-process.ts';
 
+export type Succession = { readonly failure?: string; readonly replaced?: WorkerProcess | undefined };
+
 /** Where one worker serves, for as long as one is wanted there; who it is changes. */
 export class Place {
   readonly #fork: () => WorkerProcess;
@@ -33,14 +35,14 @@ export class Place {
   }
 
   /**
-   * Starts a worker, and lets the present one go when the new one is ready and has served beside it for `probationMs`.
+   * Starts a worker, which takes the place of the present one when it is ready and has served beside it for `probationMs`.
    *
-   * @returns why it did not come to that; the present one then stays
+   * @returns the one that was replaced, which is now for the caller to let go, or why it did not come to that: it then stays
    */
-  async succeed(probationMs: number): Promise<string | undefined> {
-    if (!this.#isWanted) return undefined;
+  async succeed(probationMs: number): Promise<Succession> {
+    if (!this.#isWanted) return {};
     const next = this.#start();
-    if (next === undefined) return 'no process could be started';
+    if (next === undefined) return { failure: 'no process could be started' };
     // Where nobody is here at the moment, it is the one that was to come.
     clearTimeout(this.#refill);
     this.#successor = next;
@@ -52,14 +54,14 @@ export class Place {
     const failure =
       (await Promise.race([exited, ready])) ?? (await Promise.race([exited, left, sleep(probationMs, undefined)]));
     // Abandoned meanwhile: that is no failure, and whoever did it has let both go.
-    if (!this.#isWanted) return undefined;
-    // It is not the successor any more where it had to take over early, because the present one died.
-    if (failure === undefined && this.#successor === next) {
-      this.#current?.retire();
-      this.#current = next;
-      this.#successor = undefined;
-    }
-    return failure;
+    if (!this.#isWanted) return {};
+    if (failure !== undefined) return { failure };
+    // It had to take over early, because the present one died.
+    if (this.#successor !== next) return {};
+    const replaced = this.#current;
+    this.#current = next;
+    this.#successor = undefined;
+    return { replaced };
   }
 
   #start(): WorkerProcess | undefined {

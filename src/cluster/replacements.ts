@@ -65,17 +65,25 @@ export class Replacements {
     this.#isReplacing = false;
   }
 
-  /** Replaces one worker after the other; stops at the first that fails, and leaves the others as they are. */
+  /**
+   * Starts one worker after the other; stops at the first that fails, and leaves the others as they are. Those that are replaced
+   * go together at the end: were each to go at once, its clients would crowd on the new workers that are there first, and those that
+   * come to an old one would soon have to move again.
+   */
   async #reloadOnce(): Promise<void> {
     const startedAt = performance.now();
     this.#log.info('reload: starting');
     this.#hurryOldest();
     let reason: string | undefined;
+    const replaced: WorkerProcess[] = [];
     for (const [index, place] of [...this.#places].entries()) {
-      reason = await place.succeed(index === 0 ? PROBATION_MS : 0);
+      const succession = await place.succeed(index === 0 ? PROBATION_MS : 0);
       if (this.#isEnding) return;
+      if (succession.replaced !== undefined) replaced.push(succession.replaced);
+      reason = succession.failure;
       if (reason !== undefined) break;
     }
+    for (const worker of replaced) if (worker.isServing) worker.retire();
     const ms = Math.round(performance.now() - startedAt);
     const at = new Date().toISOString();
     this.#report.reloaded(reason === undefined ? { result: 'ok', at, ms } : { result: 'failed', at, ms, reason });
@@ -94,7 +102,8 @@ export class Replacements {
     const { id: workerId, rssBytes } = place.current;
     this.#log.warn({ workerId, rssBytes }, 'worker above MAX_WORKER_RSS_MB: replacing it');
     this.#isReplacing = true;
-    const reason = await place.succeed(0);
+    const { failure: reason, replaced } = await place.succeed(0);
+    replaced?.retire();
     this.#isReplacing = false;
     if (reason === undefined) this.#report.restarted('too_large');
     else this.#log.error({ workerId, reason }, 'worker not replaced');

@@ -40,13 +40,5 @@ export async function main(): Promise<void> {
     if (isSupervisorReport(message)) ({ supervisor } = message);
     if (isLogLevelWish(message)) logLevel.set(message.isDebug);
   });
-  let rssBytes = 0;
-  setInterval(() => {
-    try {
-      rssBytes = process.memoryUsage.rss();
-    } catch {
-      // It is read from a file, and there may be no descriptor left for it.
-    }
-    tellParent({ heartbeat: { rssBytes } });
-  }, HEARTBEAT_MS).unref();
+  setInterval(() => tellParent({ heartbeat: { rssBytes: process.memoryUsage.rss() } }), HEARTBEAT_MS).unref();
 }

@@ -72,8 +72,9 @@ function memory(workers: number): Finding {
   };
 }
 
-function descriptors({ maxConnections }: Config, workers: number): Finding {
-  const affordable = affordableConnections();
+function descriptors(config: Config, workers: number): Finding {
+  const { maxConnections } = config;
+  const affordable = affordableConnections(config);
   const held = Math.min(affordable, maxConnections);
   return {
     what: 'descriptors',

@@ -13,6 +13,7 @@ import { LinesOfTurn } from './lines-of-turn.ts';
 import { type ListenAt, listen } from './listen.ts';
 import { logDestination } from './log-destination.ts';
 import { LogLevel } from './log-level.ts';
+import { keepMemoryReadable } from './memory-usage.ts';
 import { READY, tellParent } from './messages.ts';
 import { Siblings } from './siblings.ts';
 import { isTerminalGone } from './terminal.ts';
@@ -48,6 +49,7 @@ export type Served = {
 export async function serve(config: Config, options: ServeOptions = {}): Promise<Served> {
   const { signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'], isSocketShared = false, worker = 'single' } = options;
   tickShape.keep();
+  keepMemoryReadable();
   const destination = await logDestination();
   const log = createLogger(config, worker, destination);
   const requestLog = createLogger(config, worker, new LinesOfTurn(destination));
@@ -106,8 +108,9 @@ async function joinSiblings(app: App): Promise<Siblings | undefined> {
 }
 
 /** Refusing the next connection is better than running out of descriptors, when nothing works any more. */
-function boundConnections(app: App, { maxConnections }: Config): void {
-  const affordable = affordableConnections();
+function boundConnections(app: App, config: Config): void {
+  const { maxConnections } = config;
+  const affordable = affordableConnections(config);
   if (affordable >= maxConnections) return;
   app.server.maxConnections = affordable;
   app.log.warn(

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { listeningApp } from '../support/app.ts';
@@ -126,11 +127,24 @@ describe('a connection on which nothing moves', () => {
   });
 });
 
-it('says nothing on a connection on which nothing was said', async () => {
-  const { app, url, log } = await listeningApp();
-  app.server.headersTimeout = 200;
-  expect(await new RawConnection(url).closed()).toBe('');
-  expect(log.filter(({ msg }) => msg === 'malformed request')).toEqual([]);
+describe('a connection on which nothing was said', () => {
+  it('is kept for longer than headers may take, for a client that opened it in advance', async () => {
+    const { app, url } = await listeningApp();
+    app.server.headersTimeout = 200;
+    const client = new RawConnection(url);
+    await once(app.server, 'clientError');
+    expect(await client.send('GET /greet HTTP/1.1\r\nHost: x\r\n\r\n').until('!!!')).toMatch(/^HTTP\/1.1 200 OK/);
+    // Which then have as long as on any other.
+    client.received = '';
+    expect(await client.send('GET /greet HTTP/1.1\r\n').closed()).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it('is closed without a word when the keep-alive time is over', async () => {
+    const { app, url, log } = await listeningApp({ keepAliveTimeoutMs: 100 });
+    app.server.headersTimeout = 200;
+    expect(await new RawConnection(url).closed()).toBe('');
+    expect(log.filter(({ msg }) => msg === 'malformed request')).toEqual([]);
+  });
 });
 
 it('closes connections beyond the most that it may hold, and takes new ones when there is room', async () => {

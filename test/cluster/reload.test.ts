@@ -51,6 +51,16 @@ describe('a reload (SIGHUP)', () => {
     }
   });
 
+  it('lets the old workers go when all new ones are there, so that each client connects again only once', async () => {
+    const service = new Cluster({ WORKERS: '3' });
+    await service.started(3);
+    service.child.kill('SIGHUP');
+    await service.logged('draining', 3);
+    const readyAt = service.lines('worker ready').map(({ time }) => Number(time));
+    expect(readyAt).toHaveLength(6);
+    for (const { time } of service.lines('draining')) expect(Number(time)).toBeGreaterThanOrEqual(Math.max(...readyAt));
+  });
+
   it('that is asked for during another follows it, once', async () => {
     const service = new Cluster();
     await service.started(2);

@@ -2,7 +2,11 @@
 // own may be deleted in a fork. Preloaded into real processes with NODE_OPTIONS=--import; Fastify publishes each new
 // instance on the channel below.
 import { subscribe } from 'node:diagnostics_channel';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+/** @type {number[]} */
+const taken = [];
 
 /** @param {import('fastify').FastifyInstance} app */
 export async function extraRoutes(app) {
@@ -47,6 +51,18 @@ export async function extraRoutes(app) {
   });
   app.get('/exhaust-memory', () => {
     for (const kept = []; ; ) kept.push(new Array(100_000).fill(kept.length));
+  });
+  /** Opens files until it may open no more. */
+  app.get('/take-descriptors', () => {
+    try {
+      for (;;) taken.push(openSync('/dev/null', 'r'));
+    } catch (error) {
+      return String(error);
+    }
+  });
+  app.get('/give-descriptors-back', () => {
+    for (const descriptor of taken.splice(0)) closeSync(descriptor);
+    return 'given back';
   });
   app.get('/throw-later', () => {
     setTimeout(() => {
