@@ -20,6 +20,7 @@ import {
 } from './limits.ts';
 import { createLogger } from './log.ts';
 import { Metrics } from './metrics.ts';
+import { apiReference, listRoutes } from './operations/api-reference/api-reference.ts';
 import { health } from './operations/health.ts';
 import { type AskSiblings, metricsRoute } from './operations/metrics.ts';
 import { ServiceMetrics } from './operations/service-metrics.ts';
@@ -110,6 +111,8 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   // An expectation other than 100-continue may be ignored (RFC 9110, 10.1.1). Node would answer 417 with nothing in it.
   app.server.on('checkExpectation', app.routing);
 
+  // Schemas of answers are documentation, checked by the tests: docs/decisions/0013-api-reference.md.
+  app.setSerializerCompiler(() => JSON.stringify);
   app.decorate('lifecycle', lifecycle);
   app.decorate('requests', requests);
   app.decorate('metrics', metrics);
@@ -126,8 +129,10 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   answerUnmatched(app);
   readTextValues(app);
   shedOverload(app, config, requests, metrics);
+  const routes = listRoutes(app);
 
   app.register(health, { lifecycle, checks, version: packageJson.version, worker, supervisor });
+  app.register(apiReference, { routes, about: packageJson });
   app.register(metricsRoute, { metrics, service: new ServiceMetrics(supervisor), askSiblings });
 
   app.register(hello);
