@@ -22,6 +22,7 @@ import {
 } from './limits.ts';
 import { createLogger } from './log.ts';
 import { Metrics } from './metrics.ts';
+import { apiReference, listRoutes } from './operations/api-reference/api-reference.ts';
 import { health } from './operations/health.ts';
 import { type AskSiblings, metricsRoute } from './operations/metrics.ts';
 import { ServiceMetrics } from './operations/service-metrics.ts';
@@ -115,6 +116,8 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   app.log = log;
   app.server.maxConnections = config.maxConnections;
 
+  // Schemas of answers are documentation, checked by the tests: docs/decisions/0013-api-reference.md.
+  app.setSerializerCompiler(() => JSON.stringify);
   app.decorate('lifecycle', lifecycle);
   app.decorate('requests', requests);
   app.decorate('metrics', metrics);
@@ -142,8 +145,10 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   answerUnmatched(app, opsPort);
   readTextValues(app);
   shedOverload(app, config, requests, metrics);
+  const routes = listRoutes(app);
 
   app.register(health, { lifecycle, checks, version: packageJson.version, worker, supervisor });
+  app.register(apiReference, { routes, about: packageJson });
   app.register(metricsRoute, { metrics, service: new ServiceMetrics(supervisor), askSiblings });
 
   app.register(hello);

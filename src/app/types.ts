@@ -8,11 +8,25 @@ import type {
   RawServerDefault,
 } from 'fastify';
 import type { XStatic } from 'typebox/schema';
+import type { RequestBody } from './operations/api-reference/openapi.ts';
 
-/** Types `request.query`, `request.params` and `request.body` from the JSON Schema literals of the route. */
+declare module 'fastify' {
+  /** What a route tells of itself beside what validates. */
+  interface FastifySchema {
+    readonly summary?: string;
+    readonly description?: string;
+    /** A body that the route reads by itself: with `body` Fastify would validate it. */
+    readonly requestBody?: RequestBody;
+  }
+}
+
+/**
+ * Types `request.query`, `request.params`, `request.body` and what is answered from the JSON Schema literals of the route. Errors
+ * are thrown, so that those in its `response` (problem.ts) are none that a handler returns.
+ */
 interface JsonSchemaTypes extends FastifyTypeProvider {
   validator: XStatic<this['schema']>;
-  serializer: XStatic<this['schema']>;
+  serializer: this['schema'] extends { $ref: string } ? never : XStatic<this['schema']>;
 }
 
 export type App = FastifyInstance<

@@ -1,19 +1,27 @@
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { buildApp } from '../../src/app/app.ts';
 import type { App } from '../../src/app/types.ts';
 import type { Config } from '../../src/config/settings.ts';
+import { checkAnswers } from './documented-answers.ts';
 import { extraRoutes } from './extra-routes.js';
 import type { LogLine } from './log.ts';
 import { keptLog } from './log.ts';
 
-/** The app as shipped, loaded, its log kept instead of printed. It is closed when its test ends. */
+/**
+ * The app as shipped, loaded, its log kept instead of printed. It is closed when its test ends, which fails where an answer was
+ * not as openapi.json says.
+ */
 export async function readyApp(
   overrides: Partial<Config> = {},
   extend: (app: App) => void = () => {},
 ): Promise<{ app: App; log: LogLine[] }> {
   const { lines, log } = keptLog();
   const app = buildApp({ databaseUrl: 'file::memory:', ...overrides }, { log });
-  onTestFinished(() => app.close());
+  const undocumented = checkAnswers(app);
+  onTestFinished(async () => {
+    await app.close();
+    expect(undocumented).toEqual([]);
+  });
   app.register(extraRoutes);
   extend(app);
   await app.ready();

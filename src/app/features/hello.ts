@@ -2,19 +2,28 @@ import type { Plugin } from '../types.ts';
 
 const NAME_MAX_CHARACTERS = 100;
 
+const greets = {
+  200: {
+    description: 'The greeting.',
+    content: { 'text/plain': { schema: { type: 'string' }, example: 'Hello John!!!' } },
+  },
+} as const;
+
 /** Greets: `GET /hello` → `Hello World !!!`, `GET /hello/John` → `Hello John!!!`. */
 export const hello: Plugin = (app, _options, done) => {
-  app.get('/hello', () => greeting(''));
+  app.get('/hello', { schema: { summary: 'Greets the world', response: greets } }, () => greeting(''));
 
   app.get(
     '/hello/:name',
     {
       schema: {
+        summary: 'Greets somebody',
         params: {
           type: 'object',
           required: ['name'],
-          properties: { name: { type: 'string', maxLength: NAME_MAX_CHARACTERS } },
+          properties: { name: { type: 'string', maxLength: NAME_MAX_CHARACTERS, description: 'In any script.' } },
         } as const,
+        response: greets,
       },
       // Measured in its shorter form: é is one character, also when it arrives as e and an accent, and so is क़, of which
       // composing makes two.

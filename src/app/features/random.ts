@@ -3,11 +3,20 @@ import type { Plugin } from '../types.ts';
 
 const options = {
   schema: {
+    summary: 'A uniformly random whole number',
     querystring: {
       type: 'object',
       required: ['number'],
       // crypto.randomInt draws from fewer than 2^48 numbers, and both ends are among them here.
-      properties: { number: { type: 'integer', minimum: 0, maximum: 2 ** 48 - 2 } },
+      properties: {
+        number: { type: 'integer', minimum: 0, maximum: 2 ** 48 - 2, description: 'The largest that may come.' },
+      },
+    },
+    response: {
+      200: {
+        description: 'From 0 to `number`, both included.',
+        content: { 'text/plain': { schema: { type: 'string', pattern: '^\\d+$' }, example: '13' } },
+      },
     },
   },
 } as const;

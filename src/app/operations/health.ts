@@ -1,6 +1,7 @@
-import type { Checks } from '../checks.ts';
+import type { Check, Checks } from '../checks.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Plugin } from '../types.ts';
+import { healthy, live, ready } from './health-schemas.ts';
 import type { SupervisorState } from './supervisor-state.ts';
 
 export type HealthOptions = {
@@ -21,6 +22,7 @@ export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version,
   const startedAt = performance.now();
   const config = { isOperation: true };
   const isServing = () => lifecycle.state === 'ready' || (lifecycle.isReplaced && lifecycle.state === 'draining');
+  const wordFor = (isThere: boolean): Check['status'] => (isThere ? 'ok' : 'unavailable');
   const isReady = () => isServing() && checks.failing().length === 0;
 
   app.addHook('onRequest', (_request, reply, next) => {
@@ -28,27 +30,30 @@ export const health: Plugin<HealthOptions> = (app, { lifecycle, checks, version,
     next();
   });
 
-  app.get('/livez', { config }, () => ({ status: 'ok' }));
+  app.get('/livez', { config, schema: live }, () => ({ status: 'ok' as const }));
 
-  app.get('/readyz', { config }, (_request, reply) => {
+  app.get('/readyz', { config, schema: ready }, (_request, reply) => {
     reply.code(isReady() ? 200 : 503);
     const failing = checks.failing();
-    return isServing() && failing.length > 0 ? { status: 'unavailable', failing } : { status: lifecycle.state };
+    return isServing() && failing.length > 0
+      ? { status: 'unavailable' as const, failing }
+      : { status: lifecycle.state };
   });
 
-  app.get('/health', { config }, (_request, reply) => {
+  app.get('/health', { config, schema: healthy }, (_request, reply) => {
     reply.code(isReady() ? 200 : 503);
+    const lastReload = supervisor()?.lastReload;
     return {
-      status: isReady() ? 'ok' : 'unavailable',
+      status: wordFor(isReady()),
       checks: {
-        lifecycle: { status: isServing() ? 'ok' : 'unavailable', state: lifecycle.state },
+        lifecycle: { status: wordFor(isServing()), state: lifecycle.state },
         ...checks.results(),
       },
       version,
       node: process.version,
       worker,
       pid: process.pid,
-      lastReload: supervisor()?.lastReload,
+      ...(lastReload && { lastReload }),
       uptimeSeconds: Math.round((performance.now() - startedAt) / 1000),
     };
   });

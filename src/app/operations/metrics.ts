@@ -14,6 +14,11 @@ export type MetricsOptions = {
   readonly askSiblings: AskSiblings;
 };
 
+const telling = {
+  summary: "Metrics of all processes, in Prometheus' text format",
+  response: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: { type: 'string' } } } } },
+} as const;
+
 /** `/metrics` in Prometheus' text format: whichever process is asked, tells those of all. */
 export const metricsRoute: Plugin<MetricsOptions> = (app, { metrics, service, askSiblings }, done) => {
   const collect = async () => {
@@ -23,7 +28,7 @@ export const metricsRoute: Plugin<MetricsOptions> = (app, { metrics, service, as
   /** Who asks meanwhile gets the same, so that many who ask cost no more than one. */
   let collecting: Promise<string> | undefined;
 
-  app.get('/metrics', { config: { isOperation: true } }, async (_request, reply) => {
+  app.get('/metrics', { config: { isOperation: true }, schema: telling }, async (_request, reply) => {
     collecting ??= collect().finally(() => {
       collecting = undefined;
     });

@@ -9,61 +9,15 @@ import type { Plugin } from '../../types.ts';
 import { EventThread, type Part } from './event-thread.ts';
 import type { Format } from './messages.ts';
 import { receive } from './receive.ts';
-import { NAME_MAX_CHARACTERS } from './thread/limits.js';
+import { paging, posting, summing } from './schemas.ts';
 
 const FORMATS: Record<string, Format> = { 'application/json': 'json', 'application/x-ndjson': 'ndjson' };
 
 /** Kept nowhere, so that opening it cannot fail: it waits for the first request, and most tests have none. */
 const IN_MEMORY = 'file::memory:';
 
-/** What no event can have: PostgreSQL does not even compare with it. */
-const NO_NUL = '^[^\\0]*$';
-
-const type = { type: 'string', minLength: 1, maxLength: NAME_MAX_CHARACTERS, pattern: NO_NUL } as const;
-
 /** By the queue of the thread. */
 const bounded = { boundsItself: true };
-
-const posting = {
-  config: bounded,
-  schema: {
-    headers: {
-      type: 'object',
-      properties: { 'idempotency-key': { type: 'string', minLength: 1, maxLength: NAME_MAX_CHARACTERS } },
-    },
-  },
-} as const;
-
-const paging = {
-  config: bounded,
-  schema: {
-    querystring: {
-      type: 'object',
-      required: ['after', 'limit'],
-      properties: {
-        type,
-        after: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER, default: 0 },
-        limit: { type: 'integer', minimum: 1, maximum: 1000, default: 100 },
-      },
-    },
-  },
-} as const;
-
-const summing = {
-  config: bounded,
-  schema: {
-    querystring: {
-      type: 'object',
-      required: ['by', 'limit'],
-      properties: {
-        type,
-        by: { enum: ['type', 'minute'], default: 'type' },
-        after: { type: 'string', maxLength: 2 * NAME_MAX_CHARACTERS, pattern: NO_NUL },
-        limit: { type: 'integer', minimum: 1, maximum: 1000, default: 1000 },
-      },
-    },
-  },
-} as const;
 
 export type EventsOptions = {
   readonly registry: Registry;
@@ -102,7 +56,7 @@ export const events: Plugin<EventsOptions> = (app, { registry, checks, config },
     thread.metrics.rejected(codeOf(error));
     counted();
   };
-  app.post('/events', { ...posting, onError }, async (request, reply) => {
+  app.post('/events', { config: bounded, schema: posting, onError }, async (request, reply) => {
     const { 'idempotency-key': key, 'content-length': length = '0', 'content-type': mediaType = '' } = request.headers;
     const isGzip = isGzipped(request.headers['content-encoding'], reply);
     const body = request.body as Readable | undefined;
@@ -114,13 +68,13 @@ export const events: Plugin<EventsOptions> = (app, { registry, checks, config },
     return { accepted };
   });
 
-  app.get('/events', paging, async (request, reply) => {
+  app.get('/events', { config: bounded, schema: paging }, async (request, reply) => {
     const { type, after, limit } = request.query;
     const part = await thread.page({ type, after, limit });
     return sendPart(reply, '/events', { type, limit }, part);
   });
 
-  app.get('/events/summary', summing, async (request, reply) => {
+  app.get('/events/summary', { config: bounded, schema: summing }, async (request, reply) => {
     const { type, by, after, limit } = request.query;
     const part = await thread.summary({ type, by, after, limit });
     return sendPart(reply, '/events/summary', { by, type, limit }, part);

@@ -16,10 +16,26 @@ const options = {
   // By the queue of the pool.
   config: { boundsItself: true },
   schema: {
+    summary: 'Sorts random numbers in a thread',
     querystring: {
       type: 'object',
       required: ['count'],
-      properties: { count: { type: 'integer', minimum: 1, maximum: COUNT_MAX, default: 1_000_000 } },
+      properties: {
+        count: { type: 'integer', minimum: 1, maximum: COUNT_MAX, default: 1_000_000, description: 'How many.' },
+      },
+    },
+    response: {
+      200: {
+        type: 'object',
+        description: 'They are sorted.',
+        additionalProperties: false,
+        required: ['first', 'count', 'elapsedMs'],
+        properties: {
+          first: { type: 'number', minimum: 0, description: 'The smallest of them.' },
+          count: { type: 'integer' },
+          elapsedMs: { type: 'number', minimum: 0, description: 'What the thread took.' },
+        },
+      },
     },
   },
 } as const;

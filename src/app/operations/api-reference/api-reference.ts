@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { RouteOptions } from 'fastify';
+import type { App, Plugin } from '../../types.ts';
+import { type About, openApiOf } from './document.ts';
+import type { OpenApi } from './openapi.ts';
+import { pageOf } from './page.ts';
+
+const STYLE = new URL('page.css', import.meta.url);
+
+/** @returns the routes of all plugins, once they are loaded; to be called before they are */
+export function listRoutes(app: App): readonly RouteOptions[] {
+  const routes: RouteOptions[] = [];
+  app.addHook('onRoute', (route) => {
+    // Fastify adds a HEAD to each GET, and says the same of both.
+    if (route.method !== 'HEAD') routes.push(route);
+  });
+  return routes;
+}
+
+export type ApiReferenceOptions = {
+  readonly routes: readonly RouteOptions[];
+  readonly about: About;
+};
+
+/**
+ * `/openapi.json`, the service as OpenAPI 3.1, and `/docs`, the same as a page for people. Each is made when it is first asked
+ * for: most processes never are.
+ */
+export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }, done) => {
+  const config = { isOperation: true };
+  let document: OpenApi | undefined;
+  let page: Promise<{ html: string; policy: string }> | undefined;
+
+  app.get(
+    '/openapi.json',
+    {
+      config,
+      schema: {
+        summary: 'This API, as OpenAPI 3.1',
+        response: { 200: { type: 'object', description: 'For programs that read OpenAPI.' } },
+      } as const,
+    },
+    (_request, reply) => {
+      reply.header('cache-control', 'no-cache');
+      document ??= openApiOf(routes, about);
+      return document;
+    },
+  );
+
+  app.get(
+    '/docs',
+    {
+      config,
+      schema: {
+        summary: 'This API, as a page for people',
+        response: { 200: { description: 'The page.', content: { 'text/html': { schema: { type: 'string' } } } } },
+      } as const,
+    },
+    async (_request, reply) => {
+      page ??= makePage(routes, about);
+      const { html, policy } = await page;
+      reply.type('text/html; charset=utf-8').header('cache-control', 'no-cache');
+      return reply.header('content-security-policy', policy).send(html);
+    },
+  );
+  done();
+};
+
+async function makePage(routes: readonly RouteOptions[], about: About) {
+  const style = await readFile(STYLE, 'utf8');
+  const hash = createHash('sha256').update(style).digest('base64');
+  return {
+    html: pageOf(openApiOf(routes, about), style),
+    // The page is all there is: no scripts, no forms, nothing loaded, and it is in nobody's frame.
+    policy: `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  };
+}

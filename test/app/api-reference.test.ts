@@ -1,0 +1,103 @@
+import path from 'node:path';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import supertest from 'supertest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { buildApp } from '../../src/app/app.ts';
+import { readyApp } from '../support/app.ts';
+import { ROOT } from '../support/paths.ts';
+
+/** As it is shipped, without the routes that other tests add. */
+async function shippedDocument() {
+  const app = buildApp({ databaseUrl: 'file::memory:', logLevel: 'silent' });
+  onTestFinished(() => app.close());
+  return (await app.inject('/openapi.json')).json();
+}
+
+describe('openapi.json', () => {
+  it('is what the routes say: "npm run openapi" writes it anew', async () => {
+    const text = `${JSON.stringify(await shippedDocument(), null, 2)}\n`;
+    await expect(text).toMatchFileSnapshot(path.join(ROOT, 'openapi.json'));
+  });
+
+  it('is OpenAPI 3.1', async () => {
+    const validator = new Validator();
+    expect(await validator.validate(await shippedDocument())).toEqual({ valid: true });
+    expect(validator.version).toBe('3.1');
+  });
+
+  it('has a summary of each operation', async () => {
+    const paths: Record<string, Record<string, { summary?: string }>> = (await shippedDocument()).paths;
+    for (const [url, operations] of Object.entries(paths)) {
+      for (const [method, { summary }] of Object.entries(operations)) expect(summary, `${method} ${url}`).toBeTruthy();
+    }
+  });
+});
+
+describe('a route', () => {
+  it('is documented by its schema, with the errors that any may answer', async () => {
+    const { app } = await readyApp({}, (extended) => {
+      const params = { type: 'object', properties: { id: { type: 'integer', description: 'Its number.' } } } as const;
+      const body = { type: 'object', properties: { text: { type: 'string' } } } as const;
+      const note = { type: 'object', description: 'The note.', properties: { text: { type: 'string' } } } as const;
+      const response = { 200: note, 204: { type: 'null', description: 'None is left.' } } as const;
+      extended.put('/notes/:id(\\d+)', { schema: { summary: 'Changes a note', params, body, response } }, () => ({}));
+    });
+    const { paths } = (await app.inject('/openapi.json')).json();
+    expect(paths['/notes/{id}'].put).toEqual({
+      summary: 'Changes a note',
+      parameters: [{ name: 'id', in: 'path', required: true, description: 'Its number.', schema: { type: 'integer' } }],
+      requestBody: {
+        required: true,
+        content: { 'application/json': { schema: { type: 'object', properties: { text: { type: 'string' } } } } },
+      },
+      responses: expect.objectContaining({
+        200: {
+          description: 'The note.',
+          headers: { 'x-request-id': { $ref: '#/components/headers/RequestId' } },
+          content: { 'application/json': { schema: { type: 'object', properties: { text: { type: 'string' } } } } },
+        },
+        204: {
+          description: 'None is left.',
+          headers: { 'x-request-id': { $ref: '#/components/headers/RequestId' } },
+        },
+        415: { $ref: '#/components/responses/Problem', description: expect.any(String) },
+        503: { $ref: '#/components/responses/Unavailable', description: expect.any(String) },
+      }),
+    });
+  });
+
+  it('that says nothing of itself is in a valid document all the same', async () => {
+    const { app } = await readyApp({}, (extended) => {
+      extended.all('/files/*', () => 'any');
+      extended.get('/optional/:part?', () => 'any');
+    });
+    const document = (await app.inject('/openapi.json')).json();
+    expect(Object.keys(document.paths)).toEqual(expect.arrayContaining(['/files/{*}', '/optional/{part}']));
+    expect(await new Validator().validate(document)).toEqual({ valid: true });
+  });
+});
+
+describe('/docs', () => {
+  it('is a page that loads nothing, and is allowed to load nothing', async () => {
+    const { app } = await readyApp();
+    const { text, headers } = await supertest(app.server)
+      .get('/docs')
+      .expect(200)
+      .expect('content-type', 'text/html; charset=utf-8');
+    expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; img-src data:;/);
+    expect(headers['content-security-policy']).not.toContain('unsafe');
+    expect(text).not.toMatch(/<script|\ssrc=|@import|url\(|\son\w+=|\sstyle=/i);
+    const links = [...text.matchAll(/href="([^"]*)"/g)].map(([, address]) => address ?? '');
+    expect(links.filter((address) => !address.startsWith('#')).sort()).toEqual(['data:,', 'openapi.json']);
+  });
+
+  it('shows each operation, and what is in the document as text', async () => {
+    const { app } = await readyApp({}, (extended) => {
+      extended.get('/x', { schema: { summary: '<script>alert(1)</script> & more' } }, () => 'x');
+    });
+    const { text } = await supertest(app.server).get('/docs').expect(200);
+    expect(text).toContain('<code><b>GET</b> /livez</code>');
+    expect(text).toContain('<code><b>GET</b> /greet/{name}</code>');
+    expect(text).toContain('&#60;script&#62;alert(1)&#60;/script&#62; &#38; more');
+  });
+});
