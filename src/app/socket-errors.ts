@@ -1,7 +1,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Metrics } from './metrics.ts';
+import type { MalformedStatus, Metrics } from './metrics.ts';
 import { PROBLEM_TYPE, problem } from './problem.ts';
 import { REQUEST_ID_HEADER, requestId } from './request-id.ts';
 
@@ -55,7 +55,7 @@ export function answerSocketError(
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-type Refusal = { status: number; code: string; detail: string };
+type Refusal = { status: MalformedStatus; code: string; detail: string };
 
 function refusalOf({ code }: NodeJS.ErrnoException): Refusal {
   switch (code) {
