@@ -18,7 +18,7 @@ const PAUSE_MS = 40;
  * Answers of each kind before the reloads and after them. For each process that ends increase() adds what it would have counted in half an
  * interval more, though it was idle for most of that: ten times a twentieth of a second of all load, which is to be little of the whole.
  */
-const ANSWERS = 7000;
+const ANSWERS = 8500;
 
 const poll = { timeout: 60_000 };
 
