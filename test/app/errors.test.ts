@@ -168,7 +168,7 @@ describe('a handler that fails', () => {
         err: expect.objectContaining({ message: 'the disk is gone' }),
       }),
     );
-    expect((await app.inject('/metrics')).body).toContain('route="/stream",status="500"} 1');
+    expect((await app.inject('/metrics')).body).toContain('route="/stream",status="500",worker="single"} 1');
   });
 
   it('is logged without what libraries hang on their errors', async () => {

@@ -9,7 +9,7 @@ import { ROOT } from './paths.ts';
 /** What the project ships for it. */
 export const SHIPPED = path.join(ROOT, 'deploy/prometheus');
 
-export type Series = { readonly labels: Record<string, string>; readonly value: number };
+type Series = { readonly labels: Record<string, string>; readonly value: number };
 
 type Answer = {
   readonly status: string;
@@ -19,7 +19,7 @@ type Answer = {
   };
 };
 
-export type Rule = {
+type Rule = {
   readonly name: string;
   readonly health: 'unknown' | 'ok' | 'err';
   readonly lastError?: string;

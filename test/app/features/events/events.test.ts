@@ -23,7 +23,8 @@ onEachStore(({ newUrl, connect, lock, keysTable }) => {
     const stored = () => all<Event>(url, '/events');
     const metric = async (name: string) => {
       const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
-      return lines.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1);
+      const series = name.endsWith('}') ? name.replace('}', ',worker="single"}') : `${name}{worker="single"}`;
+      return lines.find((line) => line.startsWith(`${series} `))?.slice(series.length + 1);
     };
     return { app, url, log, post, stored, metric, databaseUrl };
   }

@@ -96,7 +96,9 @@ onEachStore(({ newUrl, connect, lock, neededTable, makeNewer }) => {
       const other = await connect(databaseUrl);
       await other.query(lock);
       const posting = app.inject({ method: 'POST', url: '/events', headers: NDJSON, payload: '{"type":"last"}' });
-      await expect.poll(async () => (await app.inject('/metrics')).body).toMatch(/^events_queue_length 1$/m);
+      await expect
+        .poll(async () => (await app.inject('/metrics')).body)
+        .toMatch(/^events_queue_length{worker="single"} 1$/m);
       const closing = app.close();
       await other.query('COMMIT');
       await closing;

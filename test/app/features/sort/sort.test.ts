@@ -45,6 +45,8 @@ describe('GET /sort', () => {
     await expect(asking).rejects.toThrow('aborted');
     await expect.poll(() => log.some(({ status, err }) => status === 499 && err === undefined)).toBe(true);
     expect((await fetch(`${url}/sort?count=1`)).status).toBe(200);
-    expect(await (await fetch(`${url}/metrics`)).text()).toContain('sort_rejected_total{reason="client_left"} 1');
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain(
+      'sort_rejected_total{reason="client_left",worker="single"} 1',
+    );
   });
 });
