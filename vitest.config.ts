@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 // Generous, for slow cores: what is awaited is an event, so that a quick machine does not wait.
 const timeouts = { testTimeout: 120_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } } };
 
-/** Those that need more than Node: nginx, or a container engine. */
+/** Those that need more than Node: nginx, Prometheus, or a container engine. */
 const SYSTEM = ['test/system/**/*.test.ts', 'test/**/container.test.ts'];
 
 export default defineConfig({

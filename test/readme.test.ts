@@ -7,6 +7,18 @@ import { ROOT } from './support/paths.ts';
 
 const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
 
+describe('docs/operating.md', () => {
+  const operating = readFileSync(path.join(ROOT, 'docs/operating.md'), 'utf8');
+  const rules = readFileSync(path.join(ROOT, 'deploy/prometheus/mainstay.rules.yml'), 'utf8');
+
+  it('explains each alert, where the alert says so', () => {
+    const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, alert = '']) => alert);
+    expect([...operating.matchAll(/^### (\w+)$/gm)].map(([, heading]) => heading)).toEqual(alerts);
+    const runbooks = [...rules.matchAll(/runbook: docs\/operating\.md#(\w+)/g)].map(([, anchor]) => anchor);
+    expect(runbooks).toEqual(alerts.map((alert) => alert.toLowerCase()));
+  });
+});
+
 describe('the README', () => {
   it('has the table of settings as they are', () => {
     expect(readme).toContain(settingsTable());

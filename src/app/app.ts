@@ -77,6 +77,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   const lifecycle = new Lifecycle();
   const metrics = new Metrics(worker);
   const checks = new Checks();
+  metrics.watchChecks(checks);
   const requests = new Requests(config, { log, requestLog }, lifecycle, metrics);
 
   const http = {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Checks } from './checks.ts';
 import { Histogram, type Series } from './histogram.ts';
 import { Counter, Gauge, Registry } from './prom-client.ts';
 
@@ -17,6 +18,11 @@ const NOT_OF_PROM_CLIENT = [
   'nodejs_active_requests_total',
   'nodejs_active_resources_total',
 ];
+
+/** What socket-errors.ts tells clients. */
+const MALFORMED_STATUSES = [400, 408, 413, 431] as const;
+
+export type MalformedStatus = (typeof MALFORMED_STATUSES)[number];
 
 /** It came late in its turn, as many of its route were open as may, or memory was short. */
 const SHED_REASONS = ['turn', 'concurrency', 'memory'] as const;
@@ -87,6 +93,8 @@ export class Metrics {
       labelNames: ['status'],
       registers: [this.registry],
     });
+    // From the start, for Prometheus sees no increase in a series that begins with 1. So with the others.
+    for (const status of MALFORMED_STATUSES) this.#malformed.inc({ status }, 0);
     this.#dropped = new Counter({
       name: 'http_connections_dropped_total',
       help: 'Connections closed at once, because there were MAX_CONNECTIONS already.',
@@ -109,6 +117,20 @@ export class Metrics {
       registers: [this.registry],
       collect() {
         this.set(count());
+      },
+    });
+  }
+
+  /** What `/readyz` looks at: an operator is to know of it where nobody asks that. */
+  watchChecks(checks: Checks): void {
+    new Gauge({
+      name: 'service_check_success',
+      help: 'Whether what the service needs is there, by check: 1 or 0. The process is not ready where it is 0.',
+      labelNames: ['check'],
+      registers: [this.registry],
+      collect() {
+        for (const [check, { status }] of Object.entries(checks.results()))
+          this.set({ check }, Number(status === 'ok'));
       },
     });
   }
@@ -155,7 +177,7 @@ export class Metrics {
     this.#shed.inc({ reason });
   }
 
-  requestMalformed(status: number): void {
+  requestMalformed(status: MalformedStatus): void {
     this.#malformed.inc({ status });
   }
 }

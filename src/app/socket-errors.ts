@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Config } from '../config/settings.ts';
-import type { Metrics } from './metrics.ts';
+import type { MalformedStatus, Metrics } from './metrics.ts';
 import { STATUS_CODES } from './node-http.ts';
 import { PROBLEM_TYPE, problem } from './problem.ts';
 import { REQUEST_ID_HEADER, requestId } from './request-id.ts';
@@ -63,7 +63,7 @@ export function answerSocketError(
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-type Refusal = { status: number; code: string; detail: string };
+type Refusal = { status: MalformedStatus; code: string; detail: string };
 
 function refusalOf({ code }: NodeJS.ErrnoException): Refusal {
   switch (code) {

@@ -15,6 +15,8 @@ const RETRY_AFTER_SECONDS = 1;
 
 const BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+const REJECTIONS = ['queue_full', 'client_left', 'failed'] as const;
+
 export type ThreadPoolOptions = {
   /** For its metrics: `sort` makes `sort_queue_length`. */
   readonly name: string;
@@ -63,6 +65,8 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
       labelNames: ['reason'],
       registers,
     });
+    // From the start, for Prometheus sees no increase in a series that begins with 1.
+    for (const reason of REJECTIONS) this.#rejected.inc({ reason }, 0);
     this.#watch('queue_length', 'Tasks that wait for a thread.', ({ queueSize }) => queueSize);
     this.#watch('threads', 'Threads that run.', ({ threads }) => threads.length);
     this.#watch('threads_idle', 'Threads that have nothing to do.', ({ idleThreads }) => idleThreads);

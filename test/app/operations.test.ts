@@ -3,6 +3,7 @@ import supertest from 'supertest';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Check, Checks } from '../../src/app/checks.ts';
 import { Lifecycle } from '../../src/app/lifecycle.ts';
+import { Metrics } from '../../src/app/metrics.ts';
 import { health } from '../../src/app/operations/health.ts';
 import { listeningApp, readyApp } from '../support/app.ts';
 import { RawConnection } from '../support/raw.ts';
@@ -89,6 +90,25 @@ describe('metrics', () => {
     expect(text).toContain('process_cpu_user_seconds_total');
     const [, leastLag] = /^nodejs_eventloop_lag_min_seconds\{worker="single"\} (.*)$/m.exec(text) ?? [];
     expect(Number(leastLag)).toBeLessThan(60);
+  });
+
+  it('tell whether what the service needs is there', async () => {
+    const metrics = new Metrics('1');
+    const checks = new Checks();
+    metrics.watchChecks(checks);
+    let check: Check = { status: 'ok' };
+    checks.add('disk', () => check);
+    const told = async () => samples(await metrics.text(), 'service_check_success{');
+    expect(await told()).toEqual(['service_check_success{check="disk",worker="1"} 1']);
+    check = { status: 'unavailable', reason: 'it is full' };
+    expect(await told()).toEqual(['service_check_success{check="disk",worker="1"} 0']);
+  });
+
+  it('have what is refused from the start, so that the first one is an increase', async () => {
+    const { app } = await readyApp();
+    const { body } = await app.inject('/metrics');
+    for (const series of ['http_malformed_requests_total{status="400"', 'http_requests_shed_total{reason="turn"'])
+      expect(samples(body, series)).toEqual([`${series},worker="single"} 0`]);
   });
 
   it('tell how many requests are in flight, also when clients leave', async () => {

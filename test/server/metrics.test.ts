@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { METHODS } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -46,6 +47,22 @@ function temporaryFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'metrics-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** Asks for random paths with random methods, many at a time on each connection. @returns how many were answered */
+async function scan(url: string, requests: number): Promise<number> {
+  const connections = 20;
+  // After CONNECT a connection speaks no HTTP any more.
+  const methods = METHODS.filter((method) => method !== 'CONNECT');
+  const random = () => Math.random().toString(36).slice(2);
+  const ask = (more = '') =>
+    `${methods[Math.floor(Math.random() * methods.length)]} /${random()}/${random()}?${random()} HTTP/1.1\r\nHost: x\r\n${more}\r\n`;
+  const answered = Array.from({ length: connections }, async () => {
+    const asked = Array.from({ length: requests / connections - 1 }, () => ask()).join('');
+    const text = await new RawConnection(url).send(asked + ask('Connection: close\r\n')).closed();
+    return text.split('HTTP/1.1 ').length - 1;
+  });
+  return (await Promise.all(answered)).reduce((sum, count) => sum + count, 0);
 }
 
 describe('the metrics of several workers', () => {
@@ -140,6 +157,25 @@ describe('the metrics of several workers', () => {
     await greet(url, 3);
     expect(processes(await scrape(url))).toBe(1);
     await service.logged('the metrics of the other processes cannot be told: no socket for them to answer on', 2);
+  });
+
+  it('do not become more by a scan of 100,000 random paths with random methods', async () => {
+    const service = new Cluster({ REQUEST_LOG: 'false' });
+    const url = await service.started(2);
+    expect(await scan(url, 2000)).toBe(2000);
+    const before = await scrape(url);
+    expect(await scan(url, 100_000)).toBe(100_000);
+    for (let time = 0; time < 100; time++)
+      await new RawConnection(url)
+        .send(`M${Math.random().toString(36).slice(2)} / HTTP/1.1\r\nHost: x\r\n\r\n`)
+        .closed();
+    const after = await scrape(url);
+    expect(sum(after, 'http_request_duration_seconds_count', { route: '(unmatched)' })).toBe(102_000);
+    expect(sum(after, 'http_malformed_requests_total', { status: '400' })).toBe(100);
+    const routes = new Set(after.map(({ labels }) => labels.route));
+    expect(routes).toEqual(new Set([undefined, '(unmatched)', '/metrics']));
+    // Some, with other statuses and methods: of those there are few. Another one for each path would be a million.
+    expect(after.length).toBeLessThan(before.length + 1000);
   });
 
   it('are in a folder that others cannot use', async () => {

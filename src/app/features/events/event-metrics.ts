@@ -5,6 +5,9 @@ const BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 const BUCKETS_EVENTS = [1, 10, 100, 1000, 10_000];
 
+/** The codes of refusals that are no fault of the client's. */
+const REFUSED = ['queue_full', 'body_slow', 'store_unavailable', 'store_locked'];
+
 /** The `events_…` series of one process. */
 export class EventMetrics {
   readonly #stored: Counter;
@@ -23,6 +26,8 @@ export class EventMetrics {
       labelNames: ['reason'],
       registers,
     });
+    // From the start, for Prometheus sees no increase in a series that begins with 1.
+    for (const reason of REFUSED) this.#rejected.inc({ reason }, 0);
     this.#waits = new Histogram({
       name: 'events_wait_seconds',
       help: 'Time that the oldest request of each commit had waited, complete, when the commit began.',
