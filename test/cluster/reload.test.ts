@@ -15,7 +15,7 @@ describe('a reload (SIGHUP)', () => {
     const service = new Cluster({}, { root: copy.root });
     const url = await service.started(2);
     const before = service.workers;
-    copy.change(CHANGED, (text) => text.replace("({ status: 'ok' })", "({ status: 'new' })"));
+    copy.change(CHANGED, (text) => text.replace("status: 'ok' as const", "status: 'new' as const"));
     service.child.kill('SIGHUP');
     await service.logged('reload: done');
     await Promise.all(before.map(gone));
