@@ -21,8 +21,10 @@ async function expectSeparated(url: string, opsUrl: string): Promise<void> {
     expect(await status(url, path)).toBe(404);
     expect(await status(url, path, 'POST')).toBe(404);
   }
-  expect(await status(url, '/greet')).toBe(200);
-  expect(await status(opsUrl, '/greet')).toBe(404);
+  for (const path of ['/greet', '/docs', '/openapi.json']) {
+    expect(await status(url, path)).toBe(200);
+    expect(await status(opsUrl, path)).toBe(404);
+  }
   expect(await status(opsUrl, '/greet', 'POST')).toBe(404);
   expect(await status(opsUrl, '/livez', 'POST')).toBe(405);
 }

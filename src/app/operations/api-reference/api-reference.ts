@@ -25,17 +25,15 @@ export type ApiReferenceOptions = {
 
 /**
  * `/openapi.json`, the service as OpenAPI 3.1, and `/docs`, the same as a page for people. Each is made when it is first asked
- * for: most processes never are.
+ * for: most processes never are. They are for those who use the service, and so on the port that they use.
  */
 export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }, done) => {
-  const config = { isOperation: true };
   let document: OpenApi | undefined;
   let page: Promise<{ html: string; policy: string }> | undefined;
 
   app.get(
     '/openapi.json',
     {
-      config,
       schema: {
         summary: 'This API, as OpenAPI 3.1',
         response: { 200: { type: 'object', description: 'For programs that read OpenAPI.' } },
@@ -51,7 +49,6 @@ export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }
   app.get(
     '/docs',
     {
-      config,
       schema: {
         summary: 'This API, as a page for people',
         response: { 200: { description: 'The page.', content: { 'text/html': { schema: { type: 'string' } } } } },
