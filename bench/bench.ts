@@ -12,7 +12,7 @@ import { median, percentile } from './statistics.ts';
 
 const FORMS = { short: { rounds: 5, ms: 1500 }, long: { rounds: 40, ms: 3000 } };
 const { rounds: ROUNDS, ms: ROUND_MS } = process.env.FORM === 'long' ? FORMS.long : FORMS.short;
-const WARMING_MS = 1500;
+const WARMING_MS = 2500;
 
 type Result = Contender & { readonly greeter: Greeter; readonly rounds: Round[] };
 

@@ -14,7 +14,7 @@ const [commit = 'HEAD'] = process.argv.slice(2);
 const LAUNCHES = Number(process.env.LAUNCHES ?? 8);
 const ROUNDS = 4;
 const ROUND_MS = 500;
-const WARMING_MS = 1200;
+const WARMING_MS = 2000;
 
 /** Less is taken for the same: as much lies between two runs of the same code. */
 const NOTICEABLE = 0.02;
