@@ -25,7 +25,7 @@ export type OpenRequest = {
 
 type Logs = {
   readonly log: FastifyBaseLogger;
-  /** For the line of each request that is answered as it should be. */
+  /** For the line of each request that did not fail. */
   readonly requestLog: FastifyBaseLogger;
 };
 
@@ -163,7 +163,7 @@ export class Requests {
     this.#metrics.requestEnded(request.method, route, status, ms, sentSince(request.raw.socket));
     // Not by the request's own log, which most requests never make. A 503 is a refusal, and of those there are many at a time.
     if (status >= 500 && status !== 503) this.#log.error(lineOf(request, route, status, ms, failure), 'request failed');
-    else if (ms >= SLOW_MS) this.#log.warn(lineOf(request, route, status, ms, failure), 'slow request');
+    else if (ms >= SLOW_MS) this.#requestLog.warn(lineOf(request, route, status, ms, failure), 'slow request');
     else if (this.#config.requestLog) this.#requestLog.info(lineOf(request, route, status, ms, failure), 'request');
   }
 

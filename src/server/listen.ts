@@ -35,18 +35,12 @@ export type ListenAt = Pick<Config, 'host' | 'port' | 'opsPort'> & {
  * @throws {Error} that says what to do, where that is known
  */
 export async function listen(app: App, { host, port, opsPort, isPortReused = false, fds }: ListenAt): Promise<void> {
-  const options = async (port: number, fd: number | undefined) => {
+  // Passed on to net.Server#listen, which knows more options than Fastify declares.
+  type Options = FastifyListenOptions & ListenOptions & { fd?: number | undefined };
+  const options = async (port: number, fd: number | undefined): Promise<Options> => {
     // Fastify binds every address of "localhost" with a server each; connections are followed on one.
     const { address } = await lookup(host);
-    // Passed on to net.Server#listen, which knows more options than Fastify declares.
-    const all: FastifyListenOptions & ListenOptions & { fd?: number | undefined } = {
-      host: address,
-      port,
-      reusePort: isPortReused,
-      backlog: BACKLOG,
-      fd,
-    };
-    return all;
+    return { host: address, port, reusePort: isPortReused, backlog: BACKLOG, fd };
   };
   const { opsServer } = app;
   if (opsServer !== undefined && opsPort !== 'same') {

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Registry } from '../prom-client.ts';
-import { RESTART_REASONS, type SupervisorState } from './supervisor-state.ts';
+import type { SupervisorState } from './supervisor-state.ts';
 
 /** What is said of the service as a whole, once, whichever of its processes is asked. */
 export class ServiceMetrics {
@@ -52,9 +52,8 @@ export class ServiceMetrics {
       labelNames: ['worker', 'reason'],
       registers,
       collect() {
-        const state = read();
         this.reset();
-        for (const reason of state ? RESTART_REASONS : []) this.inc({ worker, reason }, state?.restarts[reason]);
+        for (const [reason, count] of Object.entries(read()?.restarts ?? {})) this.inc({ worker, reason }, count);
       },
     });
     new Counter({
@@ -63,11 +62,8 @@ export class ServiceMetrics {
       labelNames: ['worker', 'result'],
       registers,
       collect() {
-        const { ok = 0, failed = 0 } = read()?.reloads ?? {};
         this.reset();
-        if (read() === undefined) return;
-        this.inc({ worker, result: 'ok' }, ok);
-        this.inc({ worker, result: 'failed' }, failed);
+        for (const [result, count] of Object.entries(read()?.reloads ?? {})) this.inc({ worker, result }, count);
       },
     });
     gauge(

@@ -12,9 +12,7 @@ export type LastReload = {
  * Why a worker had to be replaced: it was never ready, its loop stood still, a signal killed it, it ended or began to leave by itself, or
  * it was above MAX_WORKER_RSS_MB.
  */
-export const RESTART_REASONS = ['start_failed', 'stood_still', 'killed', 'exited', 'left', 'too_large'] as const;
-
-export type RestartReason = (typeof RESTART_REASONS)[number];
+export type RestartReason = 'start_failed' | 'stood_still' | 'killed' | 'exited' | 'left' | 'too_large';
 
 /** What the supervisor tells its workers of itself, so that each can tell it to operators. */
 export type SupervisorState = {
