@@ -26,6 +26,9 @@ import { apiReference, listRoutes } from './operations/api-reference/api-referen
 import { health } from './operations/health.ts';
 import { type AskSiblings, metricsRoute } from './operations/metrics.ts';
 import { ServiceMetrics } from './operations/service-metrics.ts';
+import type { ReadRecordings } from './operations/status/overview.ts';
+import { addProcessVitals } from './operations/status/process-vitals.ts';
+import { status } from './operations/status/status.ts';
 import type { SupervisorState } from './operations/supervisor-state.ts';
 import { OpsPort } from './ops-port.ts';
 import { answerErrors, hostMissing, sendError } from './plugins/errors.ts';
@@ -37,12 +40,14 @@ import { Requests } from './requests.ts';
 import { answerSocketError } from './socket-errors.ts';
 import { cutStalledAnswers } from './stalled-answers.ts';
 import type { App } from './types.ts';
+import { Vitals } from './vitals.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
     readonly lifecycle: Lifecycle;
     readonly requests: Requests;
     readonly metrics: Metrics;
+    readonly vitals: Vitals;
     /** The server for operations, where they have one of their own. */
     readonly opsServer: Server | undefined;
   }
@@ -60,6 +65,8 @@ export type Surroundings = {
   readonly supervisor?: () => SupervisorState | undefined;
   /** The other processes of the service, where there are any. */
   readonly askSiblings?: AskSiblings;
+  /** What this process and the others have noted of themselves, if they do. */
+  readonly readRecordings?: ReadRecordings;
 };
 
 /**
@@ -71,7 +78,7 @@ export type Surroundings = {
 export function buildApp(overrides: Partial<Config> = {}, surroundings: Surroundings = {}): App {
   const config: Config = { ...defaults, ...overrides };
   const { worker = 'single', supervisor = () => undefined } = surroundings;
-  const { askSiblings = async () => ({ answers: [], missing: 0 }) } = surroundings;
+  const { askSiblings = async () => ({ answers: [], missing: 0 }), readRecordings = async () => [] } = surroundings;
   const log = surroundings.log ?? createLogger(config, worker);
   const { requestLog = log } = surroundings;
   const lifecycle = new Lifecycle();
@@ -79,6 +86,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   const checks = new Checks();
   metrics.watchChecks(checks);
   const requests = new Requests(config, { log, requestLog }, lifecycle, metrics);
+  const vitals = new Vitals();
 
   const http = {
     maxHeaderSize: HEADERS_MAX_BYTES,
@@ -122,6 +130,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   app.decorate('lifecycle', lifecycle);
   app.decorate('requests', requests);
   app.decorate('metrics', metrics);
+  app.decorate('vitals', vitals);
   app.addHook('onRequest', (request, reply, done) => {
     requests.begin(request, reply);
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) done(hostMissing());
@@ -147,15 +156,17 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   readTextValues(app);
   shedOverload(app, config, requests, metrics);
   const routes = listRoutes(app);
+  addProcessVitals(vitals, { server: app.server, lifecycle, requests, metrics, routes });
 
   app.register(health, { lifecycle, checks, version: packageJson.version, worker, supervisor });
   app.register(apiReference, { routes, about: packageJson });
   app.register(metricsRoute, { metrics, service: new ServiceMetrics(supervisor), askSiblings });
+  app.register(status, { vitals, readRecordings, supervisor, about: packageJson });
 
   app.register(hello);
   app.register(random);
-  app.register(sort, { registry: metrics.registry, config });
-  app.register(events, { registry: metrics.registry, checks, config });
+  app.register(sort, { registry: metrics.registry, vitals, config });
+  app.register(events, { registry: metrics.registry, vitals, checks, config });
 
   return app;
 }

@@ -52,6 +52,15 @@ export class Series {
     this.#counts = new Array(bounds.length + 1).fill(0);
   }
 
+  /** How many there were in each bucket, by itself. */
+  get counts(): readonly number[] {
+    return this.#counts;
+  }
+
+  get count(): number {
+    return this.#counts.reduce((sum, count) => sum + count, 0);
+  }
+
   observe(value: number): void {
     let bucket = 0;
     while (value > (this.#bounds[bucket] ?? Number.POSITIVE_INFINITY)) bucket++;

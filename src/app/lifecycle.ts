@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events';
 
-const order = ['starting', 'ready', 'draining', 'closed'] as const;
+/** In the order in which a process is in them. */
+export const STATES = ['starting', 'ready', 'draining', 'closed'] as const;
 
-export type LifecycleState = (typeof order)[number];
+export type LifecycleState = (typeof STATES)[number];
 
 /**
  * Where a process is in its life: `starting → ready → draining → closed`, forwards only; a process that is told to stop
@@ -19,7 +20,7 @@ export class Lifecycle extends EventEmitter<{ change: [state: LifecycleState] }>
 
   /** @throws {Error} when `next` is not later than the present state */
   advance(next: LifecycleState): void {
-    if (order.indexOf(next) <= order.indexOf(this.#state)) {
+    if (STATES.indexOf(next) <= STATES.indexOf(this.#state)) {
       throw new Error(`the lifecycle cannot go from ${this.#state} to ${next}`);
     }
     this.#state = next;

@@ -4,10 +4,10 @@ import { Histogram, type Series } from './histogram.ts';
 import { Counter, Gauge, Registry } from './prom-client.ts';
 
 /** Fine around a millisecond, where most answers are; coarse up to ten seconds. */
-const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+export const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Up to MAX_QUEUE_DELAY_MS and beyond. */
-const QUEUE_DELAY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1];
+export const QUEUE_DELAY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1];
 
 /** How often the delay of the event loop is measured. Before, nothing is known of it, and prom-client says so with absurd numbers. */
 const LOOP_MEASURED_EVERY_MS = 10;
@@ -25,7 +25,7 @@ const MALFORMED_STATUSES = [400, 408, 413, 431] as const;
 export type MalformedStatus = (typeof MALFORMED_STATUSES)[number];
 
 /** It came late in its turn, as many of its route were open as may, or memory was short. */
-const SHED_REASONS = ['turn', 'concurrency', 'memory'] as const;
+export const SHED_REASONS = ['turn', 'concurrency', 'memory'] as const;
 
 type ShedReason = (typeof SHED_REASONS)[number];
 
@@ -43,10 +43,11 @@ export class Metrics {
   readonly #durations: Histogram;
   readonly #malformed: Counter<'status'>;
   readonly #dropped: Counter;
-  readonly #shed: Counter<'reason'>;
   /** By route, method and status: texts that are made once, so that finding one is quick. */
   readonly #kinds = new Map<string, Map<string, Map<number, Kind>>>();
   readonly #queueDelays: Series;
+  /** Requests that were refused because of overload. */
+  readonly shed: Record<ShedReason, number> = { turn: 0, concurrency: 0, memory: 0 };
 
   /** @param worker which of several processes this is: in each series */
   constructor(worker: string) {
@@ -100,13 +101,17 @@ export class Metrics {
       help: 'Connections closed at once, because there were MAX_CONNECTIONS already.',
       registers: [this.registry],
     });
-    this.#shed = new Counter({
+    const { shed } = this;
+    new Counter({
       name: 'http_requests_shed_total',
       help: 'Requests refused with 503 because of overload: they came late in their turn of the event loop, as many of their route were open as may, or memory was short.',
       labelNames: ['reason'],
       registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const reason of SHED_REASONS) this.inc({ reason }, shed[reason]);
+      },
     });
-    for (const reason of SHED_REASONS) this.#shed.inc({ reason }, 0);
   }
 
   /** Read at each scrape instead of counted at each request. */
@@ -154,6 +159,35 @@ export class Metrics {
     return kind;
   }
 
+  /** @returns how many requests of such routes were answered, refused with 503, and failed with another 5xx */
+  outcomes(isCounted: (route: string) => boolean): [answered: number, refused: number, failed: number] {
+    const outcomes: [number, number, number] = [0, 0, 0];
+    for (const [status, { durations }] of this.#kindsOf(isCounted)) {
+      outcomes[status === 503 ? 1 : status >= 500 ? 2 : 0] += durations.count;
+    }
+    return outcomes;
+  }
+
+  /** @returns how many requests of such routes there are in each bucket, by itself */
+  durations(isCounted: (route: string) => boolean): number[] {
+    const counts: number[] = new Array(DURATION_BUCKETS_SECONDS.length + 1).fill(0);
+    for (const [, { durations }] of this.#kindsOf(isCounted)) {
+      for (const [bucket, count] of durations.counts.entries()) counts[bucket] = (counts[bucket] ?? 0) + count;
+    }
+    return counts;
+  }
+
+  *#kindsOf(isCounted: (route: string) => boolean): Generator<[status: number, Kind]> {
+    for (const [route, ofRoute] of this.#kinds) {
+      if (isCounted(route)) for (const ofMethod of ofRoute.values()) yield* ofMethod;
+    }
+  }
+
+  /** Of each bucket by itself. */
+  get queueDelays(): readonly number[] {
+    return this.#queueDelays.counts;
+  }
+
   /** All of them, in Prometheus' text format. */
   async text(): Promise<string> {
     this.#ofProcess ??= this.#watchProcess();
@@ -174,7 +208,7 @@ export class Metrics {
   }
 
   requestShed(reason: ShedReason): void {
-    this.#shed.inc({ reason });
+    this.shed[reason]++;
   }
 
   requestMalformed(status: MalformedStatus): void {

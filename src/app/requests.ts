@@ -15,6 +15,8 @@ export type OpenRequest = {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly startedAt: number;
+  /** Of an answer that goes on until somebody has had enough: when it began. */
+  lastsSince: number | undefined;
   /** What went wrong while it was answered; it goes into the request's log line. */
   failure: Error | undefined;
   /** It counts against this until it ends. */
@@ -65,6 +67,7 @@ export class Requests {
   /** The answer on each connection that announces its end. */
   readonly #lastAnswer = new WeakMap<Socket, ServerResponse>();
   #answered = 0;
+  #lasting = 0;
   readonly #config: Config;
   readonly #log: FastifyBaseLogger;
   readonly #requestLog: FastifyBaseLogger;
@@ -83,7 +86,7 @@ export class Requests {
     this.#onClose = function () {
       requests.#end(this);
     };
-    metrics.watchInFlight(() => this.#open.length);
+    metrics.watchInFlight(() => this.inFlight);
     lifecycle.on('change', (state) => {
       if (state !== 'draining') return;
       for (const { request, reply } of this.#open) this.#announceClose(request, reply);
@@ -93,6 +96,11 @@ export class Requests {
   /** Those that are open now. */
   get open(): readonly OpenRequest[] {
     return this.#open;
+  }
+
+  /** How many are open now, without those whose answers last. */
+  get inFlight(): number {
+    return this.#open.length - this.#lasting;
   }
 
   /** What is known of a request that is open. */
@@ -115,7 +123,15 @@ export class Requests {
     const response = reply.raw;
     request.log = reply.log = requestLog(this.#log, request);
     const startedAt = performance.now();
-    const open = { request, reply, startedAt, failure: undefined, limit: undefined, index: this.#open.length };
+    const open = {
+      request,
+      reply,
+      startedAt,
+      lastsSince: undefined,
+      failure: undefined,
+      limit: undefined,
+      index: this.#open.length,
+    };
     this.#open.push(open);
     response[OPEN] = open;
     // Also for a client that left, which Fastify's onResponse does not see.
@@ -123,6 +139,17 @@ export class Requests {
     reply.header(REQUEST_ID_HEADER, request.id);
     reply.header('x-content-type-options', 'nosniff');
     if (this.#lifecycle.state === 'draining') this.#announceClose(request, reply);
+  }
+
+  /**
+   * This answer begins now and goes on until somebody has had enough, such as a stream of events. Its time is measured up to here, and
+   * it is complete whenever it ends.
+   */
+  lasts(reply: FastifyReply): void {
+    const open = this.of(reply);
+    if (open === undefined || open.lastsSince !== undefined) return;
+    open.lastsSince = performance.now();
+    this.#lasting++;
   }
 
   failed(reply: FastifyReply, failure: Error): void {
@@ -147,14 +174,15 @@ export class Requests {
     if (open === undefined) return;
     response[OPEN] = undefined;
     this.#remove(open);
-    const isComplete = response.writableFinished || isInjected(response);
+    const { request, startedAt, lastsSince, failure, limit } = open;
+    if (lastsSince !== undefined) this.#lasting--;
+    const isComplete = response.writableFinished || lastsSince !== undefined || isInjected(response);
     if (isComplete) {
       this.#answered++;
       lingerUnlessRead(response);
     }
     const sent = isComplete ? response.statusCode : CLIENT_LEFT;
-    const { request, startedAt, failure, limit } = open;
-    const now = performance.now();
+    const now = lastsSince ?? performance.now();
     limit?.leave(startedAt, now);
     const ms = now - startedAt;
     // An answer that we broke off after its headers were out is a failure, whatever they said.

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Piscina } from 'piscina';
 import { Busy } from './busy.ts';
 import { Counter, Gauge, Histogram, type Registry } from './prom-client.ts';
+import { level, sum, type Vitals } from './vitals.ts';
 
 /** What lives in V8's heap of one thread. Typed arrays and other buffers are outside of it. */
 const HEAP_MAX_MB = 64;
@@ -26,6 +27,7 @@ export type ThreadPoolOptions = {
   /** Tasks that may wait for a thread. */
   readonly queueMax: number;
   readonly registry: Registry;
+  readonly vitals: Vitals;
   readonly log: FastifyBaseLogger;
 };
 
@@ -45,7 +47,7 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
 
   constructor(options: ThreadPoolOptions) {
     this.#options = options;
-    const { name, registry } = options;
+    const { name, registry, vitals } = options;
     const registers = [registry];
     this.#waits = new Histogram({
       name: `${name}_queue_wait_seconds`,
@@ -70,6 +72,20 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
     this.#watch('queue_length', 'Tasks that wait for a thread.', ({ queueSize }) => queueSize);
     this.#watch('threads', 'Threads that run.', ({ threads }) => threads.length);
     this.#watch('threads_idle', 'Threads that have nothing to do.', ({ idleThreads }) => idleThreads);
+    const now = (what: string, value: (pool: Piscina<Task, Result>) => number) =>
+      level(`${name}_${what}`, () => (this.#pool === undefined ? 0 : value(this.#pool)));
+    vitals.add({
+      title: `Tasks in threads: ${name}`,
+      unit: 'number',
+      series: [
+        {
+          label: 'running',
+          vital: now('running', ({ threads, idleThreads }) => threads.length - idleThreads),
+          combine: sum,
+        },
+        { label: 'waiting', vital: now('waiting', ({ queueSize }) => queueSize), combine: sum },
+      ],
+    });
   }
 
   /**

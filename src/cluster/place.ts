@@ -13,6 +13,7 @@ export class Place {
   /** The one that is to take over, from its fork until it does. */
   #successor: WorkerProcess | undefined;
   #failures = 0;
+  #restarts = 0;
   #lastStartAt = Number.NEGATIVE_INFINITY;
   #refill: NodeJS.Timeout | undefined;
   #isWanted = true;
@@ -25,6 +26,11 @@ export class Place {
 
   get current(): WorkerProcess | undefined {
     return this.#current;
+  }
+
+  /** How many were lost here. */
+  get restarts(): number {
+    return this.#restarts;
   }
 
   /** No worker is wanted here any more. Those that are here are left to the caller, who gets them. */
@@ -95,6 +101,7 @@ export class Place {
     if (worker === this.#successor) {
       this.#successor = undefined;
     } else if (worker === this.#current) {
+      this.#restarts++;
       this.#current = this.#successor;
       this.#successor = undefined;
       if (this.#current !== undefined)

@@ -73,6 +73,7 @@ export class Replacements {
   async #reloadOnce(): Promise<void> {
     const startedAt = performance.now();
     this.#log.info('reload: starting');
+    this.#report.reloading();
     this.#hurryOldest();
     let reason: string | undefined;
     const replaced: WorkerProcess[] = [];

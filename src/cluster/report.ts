@@ -1,7 +1,13 @@
-import type { LastReload, RestartReason, SupervisorState } from '../app/operations/supervisor-state.ts';
+import type { LastReload, Reload, RestartReason, SupervisorState } from '../app/operations/supervisor-state.ts';
 import type { SupervisorReport } from '../server/messages.ts';
 import type { Place } from './place.ts';
 import type { WorkerProcess } from './worker-process.ts';
+
+/** What is told grows with the workers, and so do those that are told: of many changes at once only the last state is. */
+const WAIT_MS_PER_WORKER = 5;
+
+/** So many reloads are remembered. */
+const RELOADS_MAX = 20;
 
 /** What the supervisor tells its workers of itself, so that whichever is asked can tell operators. */
 export class Report {
@@ -17,6 +23,8 @@ export class Report {
   };
   readonly #reloads = { ok: 0, failed: 0 };
   #lastReload: LastReload | undefined;
+  #recentReloads: Reload[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
   /**
    * @param places where a worker is wanted, as it changes
@@ -32,20 +40,40 @@ export class Report {
     this.tell();
   }
 
+  reloading(): void {
+    const reload = { startedAt: Date.now(), ms: null, result: null };
+    this.#recentReloads = [...this.#recentReloads.slice(1 - RELOADS_MAX), reload];
+    this.tell();
+  }
+
   reloaded(reload: LastReload): void {
-    this.#reloads[reload.result]++;
+    const { ms, result } = reload;
+    this.#reloads[result]++;
     this.#lastReload = reload;
+    this.#recentReloads = this.#recentReloads.with(-1, { startedAt: Date.parse(reload.at) - ms, ms, result });
     this.tell();
   }
 
   /** To be called when anything has changed that is told. */
   tell(): void {
+    this.#timer ??= setTimeout(() => this.#tellAll(), WAIT_MS_PER_WORKER * this.#workers.size).unref();
+  }
+
+  #tellAll(): void {
+    this.#timer = undefined;
     const state: SupervisorState = {
       wanted: this.#places.length,
       ready: this.#places.filter(({ current }) => current?.isReady).length,
       restarts: this.#restarts,
       reloads: this.#reloads,
       lastReload: this.#lastReload,
+      recentReloads: this.#recentReloads,
+      workers: [...this.#workers].map((worker) => ({
+        worker: String(worker.id),
+        pid: worker.pid,
+        state: worker.state,
+        restarts: this.#places.find(({ current }) => current === worker)?.restarts ?? null,
+      })),
     };
     const report: SupervisorReport = { supervisor: state };
     for (const worker of this.#workers) worker.tell(report);

@@ -107,6 +107,7 @@ export class Supervisor {
     }
     const worker = new WorkerProcess(id, child, this.#config, this.#log);
     this.#workers.add(worker);
+    this.#report.tell();
     worker.on('ready', () => {
       if (!this.#wasEverReady) tellParent(READY);
       this.#wasEverReady = true;
@@ -121,6 +122,7 @@ export class Supervisor {
 
   #onExit(worker: WorkerProcess, { code, signal, wasReady, wasLeaving, reason }: Exit): void {
     this.#workers.delete(worker);
+    this.#report.tell();
     const details = { workerId: worker.id, code, signal, reason };
     if (this.#isStopping) {
       if (signal === 'SIGKILL' || (wasReady && code !== 0)) this.#exitCode ||= 1;

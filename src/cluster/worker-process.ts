@@ -74,6 +74,15 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
     });
   }
 
+  /** Of one that was never born, 0. */
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  get state(): 'starting' | 'ready' | 'draining' {
+    return this.#state === 'starting' || this.#state === 'ready' ? this.#state : 'draining';
+  }
+
   /** Whether it accepts, or is going to. */
   get isServing(): boolean {
     return this.#state === 'starting' || this.#state === 'ready';

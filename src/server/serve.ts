@@ -1,7 +1,6 @@
 import cluster from 'node:cluster';
 import { buildApp } from '../app/app.ts';
 import { createLogger } from '../app/log.ts';
-import type { AskSiblings } from '../app/operations/metrics.ts';
 import type { SupervisorState } from '../app/operations/supervisor-state.ts';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
@@ -15,7 +14,9 @@ import { logDestination } from './log-destination.ts';
 import { LogLevel } from './log-level.ts';
 import { keepMemoryReadable } from './memory-usage.ts';
 import { READY, tellParent } from './messages.ts';
+import { Recorder } from './recorder.ts';
 import { Siblings } from './siblings.ts';
+import { SiblingsFolder } from './siblings-folder.ts';
 import { isTerminalGone } from './terminal.ts';
 import { tickShape } from './tick-shape.ts';
 
@@ -28,6 +29,8 @@ export type ServeOptions = {
   readonly listenAt?: Partial<ListenAt>;
   /** Which of several processes this is, for the log and `/health`. */
   readonly worker?: string;
+  /** How often its predecessors were lost, where it is told that at its start. */
+  readonly restarts?: number;
   /** What the supervisor has told of itself, where there is one. */
   readonly supervisor?: () => SupervisorState | undefined;
   /** Whether other processes of the same parent are the same service. */
@@ -54,10 +57,17 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   const log = createLogger(config, worker, destination);
   const requestLog = createLogger(config, worker, new LinesOfTurn(destination));
   const logLevel = new LogLevel([log, requestLog]);
-  const { supervisor = () => undefined, hasSiblings = false } = options;
+  const { supervisor = () => undefined, hasSiblings = false, restarts } = options;
   let siblings: Siblings | undefined;
-  const askSiblings: AskSiblings = async (question) => siblings?.ask(question) ?? { answers: [], missing: 0 };
-  const app = buildApp(config, { log, requestLog, worker, supervisor, askSiblings });
+  let recorder: Recorder | undefined;
+  const app = buildApp(config, {
+    log,
+    requestLog,
+    worker,
+    supervisor,
+    askSiblings: async (question) => siblings?.ask(question) ?? { answers: [], missing: 0 },
+    readRecordings: async () => recorder?.read() ?? [],
+  });
   const { opsServer } = app;
   const connections = new Connections(app.server, opsServer ? [opsServer] : [], function* () {
     for (const { request } of app.requests.open) yield request.raw.socket;
@@ -79,7 +89,8 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   });
 
   await app.ready();
-  if (hasSiblings) siblings = await joinSiblings(app);
+  const folder = hasSiblings ? siblingsFolder(app) : undefined;
+  if (folder) siblings = await joinSiblings(app, folder);
   if (!end.isEnding()) await listen(app, { ...config, ...options.listenAt });
   boundConnections(app, config);
   if (!end.isEnding()) {
@@ -93,18 +104,32 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       'ready',
     );
     tellParent(READY);
+    recorder = new Recorder(app, { worker, ...(restarts !== undefined && { restarts }) }, folder);
   }
   return { end, logLevel };
 }
 
 /** Without it, this process tells what it knows of itself. */
-async function joinSiblings(app: App): Promise<Siblings | undefined> {
+function siblingsFolder(app: App): SiblingsFolder | undefined {
   try {
-    return await Siblings.join(process.ppid, process.env.name ?? '', { metrics: () => app.metrics.text() });
+    return new SiblingsFolder(process.ppid, process.env.name ?? '');
   } catch (error) {
-    app.log.warn({ err: error }, 'the metrics of the other processes cannot be told: no socket for them to answer on');
+    tellAlone(app, error);
     return undefined;
   }
+}
+
+async function joinSiblings(app: App, folder: SiblingsFolder): Promise<Siblings | undefined> {
+  try {
+    return await Siblings.join(folder, { metrics: () => app.metrics.text() });
+  } catch (error) {
+    tellAlone(app, error);
+    return undefined;
+  }
+}
+
+function tellAlone(app: App, error: unknown): void {
+  app.log.warn({ err: error }, 'the metrics of the other processes cannot be told: no socket for them to answer on');
 }
 
 /** Refusing the next connection is better than running out of descriptors, when nothing works any more. */

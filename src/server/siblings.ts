@@ -1,16 +1,15 @@
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { isRunning, pidOf, type SiblingsFolder, unlink } from './siblings-folder.ts';
 
 /** A sibling that is so late is busy, or dying: it is not to keep the answer waiting. */
 const PATIENCE_MS = 500;
 
 const QUESTION_MAX_CHARACTERS = 64;
 const CONNECTIONS_MAX = 64;
+
+/** How the names of the sockets end. */
+const SOCKET = '.sock';
 
 /** Ends an answer. One without it was cut short. */
 const END = '\0';
@@ -24,27 +23,20 @@ export type Asked = {
   readonly missing: number;
 };
 
-/**
- * The processes that serve together: the workers of one supervisor, or PM2's instances of one service. Each answers questions of
- * the others on a Unix socket named after its pid, in a folder that is only theirs, and open to their user alone.
- */
+/** Each process of the service answers questions of the others, on a Unix socket in their folder. */
 export class Siblings {
-  readonly #folder: string;
+  readonly #folder: SiblingsFolder;
   readonly #answers: Answers;
   readonly #server: Server;
 
-  /**
-   * @param parentPid of the process that has started all of them
-   * @param service tells apart those that have the same parent
-   * @throws {Error} where there is no place for the socket
-   */
-  static async join(parentPid: number, service: string, answers: Answers): Promise<Siblings> {
-    const siblings = new Siblings(privateFolder(parentPid, service), answers);
+  /** @throws {Error} where there is no place for the socket */
+  static async join(folder: SiblingsFolder, answers: Answers): Promise<Siblings> {
+    const siblings = new Siblings(folder, answers);
     await siblings.#listen();
     return siblings;
   }
 
-  private constructor(folder: string, answers: Answers) {
+  private constructor(folder: SiblingsFolder, answers: Answers) {
     this.#folder = folder;
     this.#answers = answers;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#answer(socket));
@@ -54,8 +46,10 @@ export class Siblings {
 
   /** Asks all others at once. */
   async ask(question: string): Promise<Asked> {
-    const others = pidsIn(this.#folder).filter((pid) => pid !== process.pid);
-    const asked = await Promise.all(others.map((pid) => this.#askOne(pid, question)));
+    const others = this.#folder.list(SOCKET).map(pidOf);
+    const asked = await Promise.all(
+      others.filter((pid) => pid !== process.pid).map((pid) => this.#askOne(pid, question)),
+    );
     return {
       answers: asked.filter((answer) => answer !== 'missing' && answer !== 'gone').map(({ text }) => text),
       missing: asked.filter((answer) => answer === 'missing').length,
@@ -68,19 +62,11 @@ export class Siblings {
     unlink(own);
     this.#server.listen(own);
     await once(this.#server, 'listening');
-    process.on('exit', () => {
-      unlink(own);
-      try {
-        // The last one.
-        rmdirSync(this.#folder);
-      } catch {
-        // Not the last one.
-      }
-    });
+    process.on('exit', () => unlink(own));
   }
 
   #socketOf(pid: number): string {
-    return path.join(this.#folder, String(pid));
+    return this.#folder.file(`${pid}${SOCKET}`);
   }
 
   #answer(socket: Socket): void {
@@ -123,72 +109,5 @@ export class Siblings {
       });
       socket.end(question);
     });
-  }
-}
-
-/** Made where it is not there; those of services that are gone are removed. */
-function privateFolder(parentPid: number, service: string): string {
-  const user = process.getuid?.() ?? 0;
-  const base = path.join(tmpdir(), `mainstay-${user}`);
-  makeFolder(base);
-  const { uid, mode } = lstatSync(base);
-  if (uid !== user || (mode & 0o077) !== 0) throw new Error(`${base} is not, or not only, this user's: remove it`);
-  const folder = path.join(base, `${parentPid}-${hash(service)}`);
-  makeFolder(folder);
-  for (const other of readdirSync(base)) {
-    if (isRunning(Number.parseInt(other, 10))) continue;
-    const left = path.join(base, other);
-    for (const pid of pidsIn(left)) if (!isRunning(pid)) unlink(path.join(left, String(pid)));
-    try {
-      rmdirSync(left);
-    } catch {
-      // Workers that lost their parent still drain, or another process has removed it.
-    }
-  }
-  return folder;
-}
-
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-}
-
-/** Containers may share the folder for temporary files, and their processes have the same pids. */
-function hash(service: string): string {
-  let namespace = '';
-  try {
-    namespace = readlinkSync('/proc/self/ns/pid');
-  } catch {
-    // Only Linux has them.
-  }
-  const code = fileURLToPath(new URL('../..', import.meta.url));
-  return createHash('sha256').update(`${namespace} ${code} ${service}`).digest('hex').slice(0, 16);
-}
-
-function pidsIn(folder: string): number[] {
-  try {
-    return readdirSync(folder).map(Number).filter(Number.isInteger);
-  } catch {
-    return [];
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-function unlink(file: string): void {
-  try {
-    unlinkSync(file);
-  } catch {
-    // It is not there, which is what is wanted.
   }
 }

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ThreadPool } from '../../src/app/thread-pool.ts';
+import { Vitals } from '../../src/app/vitals.ts';
 import { keptLog } from '../support/log.ts';
 
 type Task = { ms?: number; dies?: boolean; exhausts?: boolean; throws?: boolean };
@@ -16,6 +17,7 @@ function poolOf(threads: number, queueMax: number) {
     threads,
     queueMax,
     registry,
+    vitals: new Vitals(),
     log,
   });
   onTestFinished(() => pool.close());

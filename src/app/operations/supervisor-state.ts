@@ -14,6 +14,23 @@ export type LastReload = {
  */
 export type RestartReason = 'start_failed' | 'stood_still' | 'killed' | 'exited' | 'left' | 'too_large';
 
+/** A worker, whatever it does. */
+export type SupervisedWorker = {
+  readonly worker: string;
+  readonly pid: number;
+  readonly state: 'starting' | 'ready' | 'draining';
+  /** How many were lost before it where it serves; null where another one serves there now, or still does. */
+  readonly restarts: number | null;
+};
+
+export type Reload = {
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** null while it runs. */
+  readonly ms: number | null;
+  readonly result: LastReload['result'] | null;
+};
+
 /** What the supervisor tells its workers of itself, so that each can tell it to operators. */
 export type SupervisorState = {
   readonly wanted: number;
@@ -21,4 +38,7 @@ export type SupervisorState = {
   readonly restarts: Readonly<Record<RestartReason, number>>;
   readonly reloads: Readonly<Record<LastReload['result'], number>>;
   readonly lastReload: LastReload | undefined;
+  /** The last ones, the oldest first. */
+  readonly recentReloads: readonly Reload[];
+  readonly workers: readonly SupervisedWorker[];
 };

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from '../../prom-client.ts';
+import { count, level, sum, type Vitals } from '../../vitals.ts';
 import type { CommitReport } from './messages.ts';
 
 const BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
@@ -15,9 +16,13 @@ export class EventMetrics {
   readonly #waits: Histogram;
   readonly #commits: Histogram;
   readonly #sizes: Histogram;
+  readonly #queue: { readonly requests: number; readonly bytes: number };
+  #storedSoFar = 0;
+  #rejectedSoFar = 0;
 
   /** @param queue is read at each scrape */
   constructor(registry: Registry, queue: { readonly requests: number; readonly bytes: number }) {
+    this.#queue = queue;
     const registers = [registry];
     this.#stored = new Counter({ name: 'events_stored_total', help: 'New events that were committed.', registers });
     this.#rejected = new Counter({
@@ -64,7 +69,31 @@ export class EventMetrics {
     });
   }
 
+  /** As `/status` shows them. */
+  addTo(vitals: Vitals): void {
+    vitals.add({
+      title: 'Events',
+      unit: 'a second',
+      series: [
+        { label: 'stored', vital: count('events_stored', () => this.#storedSoFar), combine: sum },
+        {
+          label: 'requests not acknowledged',
+          vital: count('events_rejected', () => this.#rejectedSoFar),
+          combine: sum,
+        },
+      ],
+    });
+    vitals.add({
+      title: 'Event writer',
+      unit: 'number',
+      series: [
+        { label: 'requests that wait', vital: level('events_waiting', () => this.#queue.requests), combine: sum },
+      ],
+    });
+  }
+
   committed({ stored, ms, waitMs }: CommitReport): void {
+    this.#storedSoFar += stored;
     this.#stored.inc(stored);
     this.#waits.observe(waitMs / 1000);
     this.#commits.observe(ms / 1000);
@@ -73,6 +102,7 @@ export class EventMetrics {
 
   /** @param code as the client is told it */
   rejected(code: string): void {
+    this.#rejectedSoFar++;
     this.#rejected.inc({ reason: code.toLowerCase() });
   }
 }

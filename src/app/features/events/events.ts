@@ -6,6 +6,7 @@ import type { Checks } from '../../checks.ts';
 import { codeOf } from '../../plugins/errors.ts';
 import { Refusal } from '../../refusal.ts';
 import type { Plugin } from '../../types.ts';
+import type { Vitals } from '../../vitals.ts';
 import { EventThread, type Part } from './event-thread.ts';
 import type { Format } from './messages.ts';
 import { receive } from './receive.ts';
@@ -21,6 +22,7 @@ const bounded = { boundsItself: true };
 
 export type EventsOptions = {
   readonly registry: Registry;
+  readonly vitals: Vitals;
   readonly checks: Checks;
   readonly config: Config;
 };
@@ -36,8 +38,9 @@ export type EventsOptions = {
  * - `GET /events/summary?by=type|minute&type=` → count, sum, min and max of the values, first and last time; always those of
  *   exactly the events that can be read.
  */
-export const events: Plugin<EventsOptions> = (app, { registry, checks, config }, done) => {
+export const events: Plugin<EventsOptions> = (app, { registry, vitals, checks, config }, done) => {
   const thread = new EventThread(config, registry, app.log);
+  thread.metrics.addTo(vitals);
   if (config.databaseUrl !== IN_MEMORY) {
     // Begun now: the thread starts while Fastify is still busy with the routes.
     const opening = thread.open();

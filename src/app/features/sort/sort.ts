@@ -3,6 +3,7 @@ import type { Config } from '../../../config/settings.ts';
 import { threadCount } from '../../../config/worker-count.ts';
 import { ThreadPool } from '../../thread-pool.ts';
 import type { Plugin } from '../../types.ts';
+import type { Vitals } from '../../vitals.ts';
 
 /** Five million numbers are 40 MB, and a second's work. */
 const COUNT_MAX = 5_000_000;
@@ -42,6 +43,7 @@ const options = {
 
 export type SortOptions = {
   readonly registry: Registry;
+  readonly vitals: Vitals;
   readonly config: Config;
 };
 
@@ -49,7 +51,7 @@ export type SortOptions = {
  * Sorts random numbers in a thread, as a model of CPU work that must not keep the event loop from turning:
  * `GET /sort?count=1000000` → `{"first":3.1e-7,"count":1000000,"elapsedMs":91.3}`, where `first` is the smallest.
  */
-export const sort: Plugin<SortOptions> = (app, { registry, config }, done) => {
+export const sort: Plugin<SortOptions> = (app, { registry, vitals, config }, done) => {
   const threads = threadCount(config);
   const pool = new ThreadPool<number, { first: number; elapsedMs: number }>({
     name: 'sort',
@@ -57,6 +59,7 @@ export const sort: Plugin<SortOptions> = (app, { registry, config }, done) => {
     threads,
     queueMax: threads * WAITING_PER_THREAD,
     registry,
+    vitals,
     log: app.log,
   });
   app.addHook('onClose', () => pool.close());

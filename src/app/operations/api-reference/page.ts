@@ -1,5 +1,5 @@
+import { Html, html } from '../html.ts';
 import { OPERATIONS_TAG } from './document.ts';
-import { Html, html } from './html.ts';
 import type { Answer, Content, Header, OpenApi, Operation, Parameter, Ref } from './openapi.ts';
 import { schemaWords } from './schema-words.ts';
 

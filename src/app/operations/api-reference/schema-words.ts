@@ -1,4 +1,4 @@
-import { type Html, html } from './html.ts';
+import { type Html, html } from '../html.ts';
 import type { JsonSchema } from './openapi.ts';
 
 /** A schema in words, such as `integer, 1 to 1000, default 100`, and below them the fields that it has. */

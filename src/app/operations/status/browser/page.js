@@ -1,0 +1,173 @@
+// Shows what the stream tells, as long as the page is open.
+
+import { Chart, forgetColours, nowHappened } from './chart.js';
+import { durationWords, element, numberWords, timeWords } from './words.js';
+
+/** @typedef {import('../messages.ts').Beginning} Beginning */
+/** @typedef {import('../messages.ts').Situation} Situation */
+
+const RECONNECT_MS = 2000;
+
+/** So many of what happened are told in words. */
+const EVENTS_MAX = 12;
+
+/** A process that has told nothing for so long is busy, or hangs. */
+const SILENT_SECONDS = 3;
+
+const DID = { ready: 'is ready', left: 'has left', lost: 'was lost' };
+
+/** @type {Beginning['panels']} */
+let panels = [];
+/** Seconds since 1970. @type {number[]} */
+let times = [];
+/** What each series of all panels was then. @type {(number | null)[][]} */
+let columns = [];
+let secondsKept = 0;
+/** @type {Chart[]} */
+let charts = [];
+
+/** @param {string} id */
+function byId(id) {
+  return /** @type {HTMLElement} */ (document.getElementById(id));
+}
+
+function headlines() {
+  return panels
+    .flatMap(({ unit, series }) => series.map(({ headline }) => ({ unit, headline })))
+    .map(({ unit, headline }, index) => ({ unit, headline, values: columns[index] ?? [] }))
+    .filter(({ headline }) => headline !== null);
+}
+
+/** @param {Beginning} beginning */
+function begin(beginning) {
+  panels = beginning.panels;
+  secondsKept = beginning.secondsKept;
+  times = [];
+  columns = panels.flatMap(({ series }) => series.map(() => []));
+  keep(beginning);
+  byId('charts').replaceChildren();
+  let start = 0;
+  charts = panels.map((panel) => {
+    const from = start;
+    start += panel.series.length;
+    const until = start;
+    return new Chart(panel, byId('charts'), () => [times, ...columns.slice(from, until)]);
+  });
+  show(beginning);
+}
+
+/** @param {Situation} situation */
+function keep({ points, now }) {
+  for (const { time, values } of points) {
+    times.push(time);
+    for (const [index, value] of values.entries()) columns[index]?.push(value);
+  }
+  const old = times.findIndex((time) => time > now / 1000 - secondsKept);
+  for (const numbers of [times, ...columns]) numbers.splice(0, Math.max(0, old));
+}
+
+/** @param {Situation} situation */
+function show(situation) {
+  nowHappened(situation);
+  if (document.hidden) return;
+  showState(situation);
+  byId('headlines').replaceChildren(
+    ...headlines().map(({ headline, unit, values }) =>
+      element('div', {}, element('dt', {}, headline ?? ''), element('dd', {}, numberWords(values.at(-1), unit))),
+    ),
+  );
+  showWorkers(situation);
+  byId('events').replaceChildren(...eventWords(situation).map((words) => element('li', {}, ...words)));
+  for (const chart of charts) chart.update();
+}
+
+/** @param {Situation} situation */
+function showState({ workers, reloads }) {
+  const ready = workers.filter(({ state }) => state === 'ready').length;
+  const words = [
+    workers.length === 1 ? '1 process' : `${workers.length} processes`,
+    ready === workers.length ? 'ready' : `${ready} of them ready`,
+    ...(reloads.at(-1)?.result === null ? ['a reload is under way'] : []),
+  ].join(', ');
+  tellState(words, ready > 0 ? 'ready' : 'draining');
+}
+
+/**
+ * @param {string} words
+ * @param {string} state
+ */
+function tellState(words, state) {
+  const where = byId('state');
+  where.className = `state ${state}`;
+  // Only when it changes: it is read out.
+  if (where.textContent !== words) where.textContent = words;
+}
+
+/** @param {Situation} situation */
+function showWorkers({ workers, now }) {
+  const head = ['Worker', 'State', 'Age', 'Restarts', ...headlines().map(({ headline }) => headline ?? '')];
+  const units = headlines().map(({ unit }) => unit);
+  byId('workers').replaceChildren(
+    element('thead', {}, element('tr', {}, ...head.map((name) => element('th', { scope: 'col' }, name)))),
+    element(
+      'tbody',
+      {},
+      ...workers.map(({ worker, pid, state, startedAt, restarts, silentSeconds, values }) => {
+        const isSilent = silentSeconds >= SILENT_SECONDS;
+        const cells = [
+          element(
+            'span',
+            { class: `state ${isSilent ? 'silent' : state}` },
+            isSilent ? `silent for ${silentSeconds} s` : state,
+          ),
+          startedAt === null ? '–' : durationWords(now - startedAt),
+          numberWords(restarts, 'number'),
+          ...values.map((value, index) => numberWords(value, units[index] ?? 'number')),
+        ];
+        const name = element('th', { scope: 'row' }, worker, ' ', element('small', {}, `pid ${pid}`));
+        return element('tr', {}, name, ...cells.map((cell) => element('td', {}, cell)));
+      }),
+    ),
+  );
+}
+
+/** The latest first. @param {Situation} situation */
+function eventWords({ marks, reloads }) {
+  const events = [
+    ...marks.map(({ at, worker, what }) => ({ at, what, words: `Worker ${worker} ${DID[what]}` })),
+    ...reloads.map(({ startedAt, ms, result }) => ({
+      at: startedAt,
+      what: result === 'failed' ? 'lost' : 'reload',
+      words: ms === null ? 'Reload' : `Reload, ${result === 'ok' ? 'done' : 'failed'} after ${durationWords(ms)}`,
+    })),
+  ];
+  return events
+    .sort((one, other) => other.at - one.at)
+    .slice(0, EVENTS_MAX)
+    .map(({ at, what, words }) => [
+      element('time', { datetime: new Date(at).toISOString() }, timeWords(at)),
+      ' ',
+      element('span', { class: what }, words),
+    ]);
+}
+
+function connect() {
+  const stream = new EventSource('status/stream');
+  stream.addEventListener('beginning', ({ data }) => begin(JSON.parse(data)));
+  stream.addEventListener('second', ({ data }) => {
+    const situation = JSON.parse(data);
+    keep(situation);
+    show(situation);
+  });
+  stream.addEventListener('error', () => {
+    tellState('Connection lost, trying again', 'draining');
+    // What the browser does by itself, but where it was answered with an error.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, RECONNECT_MS);
+  });
+}
+
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+  forgetColours();
+  for (const chart of charts) chart.draw();
+});
+connect();

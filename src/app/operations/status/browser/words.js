@@ -1,0 +1,42 @@
+// How numbers and times read, and how they get into the page.
+
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
+
+/** @type {Record<import('../../../vitals.ts').Unit, string>} */
+const AFTER_NUMBER = { 'a second': '/s', ms: ' ms', MiB: ' MiB', percent: ' %', number: '' };
+
+/**
+ * @param {number | null | undefined} value
+ * @param {import('../../../vitals.ts').Unit} unit
+ */
+export function numberWords(value, unit) {
+  return value === null || value === undefined ? '–' : compact.format(value) + AFTER_NUMBER[unit];
+}
+
+/** @param {number} ms since 1970 */
+export function timeWords(ms) {
+  return clock.format(ms);
+}
+
+/** @param {number} ms */
+export function durationWords(ms) {
+  const seconds = Math.round(ms / 1000);
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} days`;
+}
+
+/**
+ * @param {string} name
+ * @param {Record<string, string>} attributes
+ * @param {...(string | Node)} content
+ */
+export function element(name, attributes, ...content) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...content);
+  return made;
+}

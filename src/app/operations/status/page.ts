@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { Html, html } from '../html.ts';
+import { pagePolicy } from '../page-policy.ts';
+
+const require = createRequire(import.meta.url);
+
+const STYLES = [
+  require.resolve('uplot/dist/uPlot.min.css'),
+  new URL('../page.css', import.meta.url),
+  new URL('status.css', import.meta.url),
+];
+
+/** What it loads, by its name in the page. The first one draws the charts: https://github.com/leeoniya/uPlot */
+const SCRIPTS = new Map<string, string | URL>([
+  ['uplot.js', require.resolve('uplot/dist/uPlot.iife.min.js')],
+  ...['words.js', 'chart.js', 'page.js'].map((name) => [name, new URL(`browser/${name}`, import.meta.url)] as const),
+]);
+
+/** The page, and the policy that lets nothing else in than what is in it and what the service has. */
+export async function makePage({ name, version }: { readonly name: string; readonly version: string }) {
+  const style = (await Promise.all(STYLES.map(read))).join('\n');
+  const page = html`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>${name}: status</title>
+<style>${new Html(style)}</style>
+<header>
+<h1>${name} <small>${version}</small></h1>
+<p id="state" role="status">Connecting…</p>
+</header>
+<main>
+<noscript><p>This page is live, and needs JavaScript. The same is told to programs at <a href="metrics">/metrics</a>.</p></noscript>
+<dl id="headlines" aria-label="Now"></dl>
+<section aria-labelledby="workers-title">
+<h2 id="workers-title">Workers</h2>
+<div class="scrolls" tabindex="0" role="region" aria-labelledby="workers-title">
+<table id="workers"></table>
+</div>
+</section>
+<section id="charts" aria-label="The last 15 minutes"></section>
+<section aria-labelledby="events-title">
+<h2 id="events-title">What happened</h2>
+<ol id="events"></ol>
+</section>
+</main>
+<script src="status/uplot.js"></script>
+<script type="module" src="status/page.js"></script>
+</html>
+`;
+  return { html: page.markup, policy: pagePolicy(style, true) };
+}
+
+/** @returns undefined where the page has no such script */
+export async function readScript(name: string): Promise<string | undefined> {
+  const file = SCRIPTS.get(name);
+  return file && read(file);
+}
+
+function read(file: string | URL): Promise<string> {
+  return readFile(file, 'utf8');
+}

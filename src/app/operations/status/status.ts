@@ -1,0 +1,78 @@
+import type { FastifyReply } from 'fastify';
+import { problemOf } from '../../problem.ts';
+import type { Plugin } from '../../types.ts';
+import type { Vitals } from '../../vitals.ts';
+import type { SupervisorState } from '../supervisor-state.ts';
+import { Overview, type ReadRecordings } from './overview.ts';
+import { Viewers } from './viewers.ts';
+
+export type StatusOptions = {
+  readonly vitals: Vitals;
+  readonly readRecordings: ReadRecordings;
+  readonly supervisor: () => SupervisorState | undefined;
+  readonly about: { readonly name: string; readonly version: string };
+};
+
+const showing = {
+  summary: 'The service as it is just now, and was in the last quarter of an hour: a live page for people',
+  response: { 200: { description: 'The page.', content: { 'text/html': { schema: { type: 'string' } } } } },
+} as const;
+
+const loading = {
+  summary: 'What that page loads',
+  params: { type: 'object', required: ['script'], properties: { script: { type: 'string' } } },
+  response: {
+    200: { description: 'The script.', content: { 'text/javascript': { schema: { type: 'string' } } } },
+    404: problemOf('That is none of its scripts.'),
+  },
+} as const;
+
+const streaming = {
+  summary: 'What that page shows, as it happens',
+  response: {
+    200: {
+      description: 'Events: first `beginning`, then `second` each second.',
+      content: { 'text/event-stream': { schema: { type: 'string' } } },
+    },
+    503: { $ref: '#/components/responses/Unavailable', description: 'As many look at it as may.' },
+  },
+} as const;
+
+/** `/status`, a live page of all processes of the service, whichever is asked: docs/decisions/0016-status.md. */
+export const status: Plugin<StatusOptions> = (app, options, done) => {
+  const { vitals, readRecordings, supervisor, about } = options;
+  const viewers = new Viewers(new Overview(vitals, readRecordings, supervisor), app.log);
+  const config = { isOperation: true };
+  let page: Promise<{ html: string; policy: string }> | undefined;
+  app.lifecycle.on('change', (state) => {
+    if (state === 'draining') viewers.end();
+  });
+  app.addHook('onClose', async () => viewers.end());
+
+  app.get('/status', { config, schema: showing }, async (_request, reply) => {
+    page ??= import('./page.ts').then(({ makePage }) => makePage(about));
+    const { html, policy } = await page;
+    reply.type('text/html; charset=utf-8').header('cache-control', 'no-cache');
+    return reply.header('content-security-policy', policy).send(html);
+  });
+
+  app.get('/status/:script', { config, schema: loading }, async (request, reply) => {
+    const { readScript } = await import('./page.ts');
+    const script = await readScript(request.params.script);
+    if (script === undefined) return reply.callNotFound();
+    return reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-cache').send(script);
+  });
+
+  app.get(
+    '/status/stream',
+    { config, exposeHeadRoute: false, schema: streaming },
+    async (_request, reply: FastifyReply) => {
+      const events = await viewers.add();
+      app.requests.lasts(reply);
+      // nginx would collect it otherwise; and where it ends, its connection is to end with it.
+      reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').header('connection', 'close');
+      return reply.type('text/event-stream').send(events);
+    },
+  );
+  done();
+};

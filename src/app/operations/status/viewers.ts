@@ -1,0 +1,91 @@
+import { Readable } from 'node:stream';
+import type { FastifyBaseLogger } from 'fastify';
+import { Busy } from '../../busy.ts';
+import type { Situation } from './messages.ts';
+import type { Overview } from './overview.ts';
+
+const VIEWERS_MAX = 64;
+
+/** One that has not read so much is not looking. */
+const UNREAD_MAX_BYTES = 1024 * 1024;
+
+/** After the turn of the second: by then the processes have noted it. */
+const AFTER_SECOND_MS = 200;
+
+/** Browsers come back after so long. */
+const RETRY_MS = 500;
+
+const RETRY_AFTER_SECONDS = 5;
+
+/**
+ * Those who look at the page. Each gets all that is kept, then once a second what is new; while nobody looks, nothing is done.
+ *
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
+export class Viewers {
+  readonly #overview: Overview;
+  readonly #log: FastifyBaseLogger;
+  /** With the last second that each was told; undefined until its first. */
+  readonly #streams = new Map<Readable, number | undefined>();
+  #timer: NodeJS.Timeout | undefined;
+  #isEnding = false;
+
+  constructor(overview: Overview, log: FastifyBaseLogger) {
+    this.#overview = overview;
+    this.#log = log;
+  }
+
+  /** @throws {Busy} when as many look as may */
+  async add(): Promise<Readable> {
+    if (this.#streams.size >= VIEWERS_MAX) {
+      throw new Busy('TOO_MANY_VIEWERS', 'As many look at this page as may. Try again later.', RETRY_AFTER_SECONDS);
+    }
+    const stream = new Readable({ read() {}, highWaterMark: UNREAD_MAX_BYTES });
+    stream.push(`retry: ${RETRY_MS}\n\n`);
+    if (this.#isEnding) {
+      stream.push(null);
+      return stream;
+    }
+    // Counted from here on.
+    this.#streams.set(stream, undefined);
+    stream.on('close', () => this.#streams.delete(stream));
+    this.#tell(stream, 'beginning', await this.#overview.beginning());
+    this.#timer ??= this.#nextSecond();
+    return stream;
+  }
+
+  /** They come back, to another process. */
+  end(): void {
+    this.#isEnding = true;
+    clearTimeout(this.#timer);
+    for (const stream of this.#streams.keys()) stream.push(null);
+    this.#streams.clear();
+  }
+
+  #nextSecond(): NodeJS.Timeout {
+    const sinceSecondMs = (Date.now() - AFTER_SECOND_MS) % 1000;
+    return setTimeout(() => this.#tellAll(), 1000 - sinceSecondMs).unref();
+  }
+
+  async #tellAll(): Promise<void> {
+    try {
+      // Those who came later have been told more.
+      const told = Math.min(...[...this.#streams.values()].filter((last) => last !== undefined));
+      const situation = await this.#overview.since(told);
+      for (const [stream, last] of this.#streams) {
+        if (last === undefined) continue;
+        this.#tell(stream, 'second', { ...situation, points: situation.points.filter(({ time }) => time > last) });
+      }
+    } catch (error) {
+      this.#log.warn({ err: error }, 'what /status shows cannot be told');
+    }
+    this.#timer = this.#streams.size === 0 || this.#isEnding ? undefined : this.#nextSecond();
+  }
+
+  #tell(stream: Readable, event: 'beginning' | 'second', situation: Situation): void {
+    if (!this.#streams.has(stream)) return;
+    this.#streams.set(stream, situation.points.at(-1)?.time ?? this.#streams.get(stream) ?? 0);
+    const isRead = stream.push(`event: ${event}\ndata: ${JSON.stringify(situation)}\n\n`);
+    if (!isRead) stream.destroy();
+  }
+}

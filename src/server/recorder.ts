@@ -1,0 +1,132 @@
+import { openSync, write, writeSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Recorded } from '../app/operations/status/overview.ts';
+import { type About, Recording, SECONDS_KEPT } from '../app/operations/status/recording.ts';
+import type { App } from '../app/types.ts';
+import { isRunning, pidOf, type SiblingsFolder, unlink } from './siblings-folder.ts';
+
+/** How the names of the copies end. */
+const COPY = '.recording';
+
+type Span = { readonly start: number; readonly end: number };
+
+const ALL: Span = { start: 0, end: Number.POSITIVE_INFINITY };
+
+/** A timer may be early by so much. */
+const EARLY_MS = 50;
+
+/**
+ * Notes once a second what the app tells of itself, and keeps it for a quarter of an hour. Where there are siblings, each has a copy in
+ * a file in their folder. There the others find it, also when its process is busy or was killed: whichever is asked for `/status` reads
+ * them all, and nobody has to answer.
+ */
+export class Recorder {
+  readonly #app: App;
+  readonly #folder: SiblingsFolder | undefined;
+  readonly #recording: Recording;
+  #copy: number | undefined;
+  #isCopying = false;
+  /** It is not all in the copy. */
+  #isBehind = false;
+  #hasTold = false;
+  /** The last second that was noted, since 1970. */
+  #last = secondBefore(Date.now());
+
+  constructor(app: App, about: Pick<About, 'worker' | 'restarts'>, folder: SiblingsFolder | undefined) {
+    this.#app = app;
+    this.#folder = folder;
+    const startedAt = Math.round(performance.timeOrigin);
+    this.#recording = Recording.begin({ pid: process.pid, startedAt, readyAt: Date.now(), ...about }, app.vitals);
+    try {
+      this.#beginCopy();
+    } catch (error) {
+      this.#tellCopyFails(error);
+    }
+    // The last part of a second, and the state in which it ended.
+    process.on('exit', () => this.#end());
+    this.#waitForSecond();
+  }
+
+  /** Of this process and of all others, those that ended less than a quarter of an hour ago too. */
+  async read(): Promise<Recorded[]> {
+    const own = { recording: this.#recording, isRunning: true };
+    const others = (this.#folder?.list(COPY) ?? []).filter((name) => pidOf(name) !== process.pid);
+    const read = await Promise.all(others.map((name) => this.#readCopy(name)));
+    return [own, ...read.filter((each) => each !== undefined)];
+  }
+
+  #beginCopy(): void {
+    const { startedAt } = this.#recording.about;
+    if (this.#folder === undefined) return;
+    this.#copy = openSync(this.#folder.file(`${process.pid}-${startedAt}${COPY}`), 'w', 0o600);
+    writeSync(this.#copy, this.#recording.head);
+  }
+
+  async #readCopy(name: string): Promise<Recorded | undefined> {
+    const file = this.#folder?.file(name) ?? '';
+    const bytes = await readFile(file).catch(() => undefined);
+    const recording = bytes && Recording.read(new Uint8Array(bytes));
+    const isAlive = isRunning(pidOf(name));
+    const isOld = recording?.lastUntil(secondBefore(Date.now())) === undefined;
+    if (!isAlive && isOld) unlink(file);
+    return recording && { recording, isRunning: isAlive };
+  }
+
+  #end(): void {
+    const { start, end } = this.#note(this.#last + 1);
+    try {
+      if (this.#copy !== undefined)
+        writeSync(this.#copy, this.#recording.bytes.subarray(start, end), 0, end - start, start);
+    } catch {
+      // It could not be copied before either.
+    }
+    this.#folder?.leave();
+  }
+
+  #waitForSecond(): void {
+    const wait = () => {
+      this.#copyRows(this.#note(secondBefore(Date.now())));
+      this.#waitForSecond();
+    };
+    setTimeout(wait, 1000 - (Date.now() % 1000)).unref();
+  }
+
+  /** @returns the bytes that have changed */
+  #note(second: number): Span {
+    // Where the loop stood still, what happened since is spread over all the seconds; where the clock was set back, it goes on from there.
+    const seconds = Math.min(Math.max(1, second - this.#last), SECONDS_KEPT);
+    const values = this.#app.vitals.note(seconds);
+    this.#last = second;
+    const spans = Array.from({ length: seconds }, (_, ago) => this.#recording.write(second - ago, values));
+    return spans.length === 1 && spans[0] ? spans[0] : ALL;
+  }
+
+  #copyRows(span: Span): void {
+    if (this.#copy === undefined) return;
+    // One that takes so long is not to have others behind it: the next one writes all.
+    if (this.#isCopying) {
+      this.#isBehind = true;
+      return;
+    }
+    const { start, end } = this.#isBehind ? ALL : span;
+    const bytes = this.#recording.bytes.subarray(start, end);
+    this.#isCopying = true;
+    write(this.#copy, bytes, 0, bytes.length, start, (error) => {
+      this.#isCopying = false;
+      this.#isBehind = error !== null;
+      if (error) this.#tellCopyFails(error);
+    });
+  }
+
+  /** Once: the next one may succeed again. */
+  #tellCopyFails(error: unknown): void {
+    if (!this.#hasTold)
+      this.#app.log.warn({ err: error }, 'what /status tells of this process, others do not find: no file');
+    this.#hasTold = true;
+  }
+}
+
+/** The last one that is over. */
+function secondBefore(now: number): number {
+  return Math.floor((now + EARLY_MS) / 1000) - 1;
+}
