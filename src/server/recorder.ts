@@ -3,10 +3,13 @@ import { readFile } from 'node:fs/promises';
 import type { Recorded } from '../app/operations/status/overview.ts';
 import { type About, Recording, SECONDS_KEPT } from '../app/operations/status/recording.ts';
 import type { App } from '../app/types.ts';
-import { isRunning, pidOf, type SiblingsFolder, unlink } from './siblings-folder.ts';
+import { hasLeft, isRunning, pidOf, type SiblingsFolder, unlink } from './siblings-folder.ts';
 
-/** How the names of the copies end. */
+/** In the names of the copies. */
 const COPY = '.recording';
+
+/** Of so many processes that have ended, what they noted is kept: more are a service that is in no state to be looked at. */
+const ENDED_MAX = 32;
 
 type Span = { readonly start: number; readonly end: number };
 
@@ -50,26 +53,43 @@ export class Recorder {
   /** Of this process and of all others, those that ended less than a quarter of an hour ago too. */
   async read(): Promise<Recorded[]> {
     const own = { recording: this.#recording, isRunning: true };
-    const others = (this.#folder?.list(COPY) ?? []).filter((name) => pidOf(name) !== process.pid);
-    const read = await Promise.all(others.map((name) => this.#readCopy(name)));
+    const read = await Promise.all(this.#listCopies().map((copy) => this.#readCopy(copy)));
     return [own, ...read.filter((each) => each !== undefined)];
   }
 
+  /** Those of others. Of the processes that have ended, the older ones' are removed. */
+  #listCopies(): { name: string; isRunning: boolean }[] {
+    const copies = (this.#folder?.list(COPY) ?? [])
+      .filter((name) => pidOf(name) !== process.pid)
+      .map((name) => ({ name, isRunning: !hasLeft(name) && isRunning(pidOf(name)) }));
+    const ended = copies
+      .filter((copy) => !copy.isRunning)
+      .sort((one, other) => startOf(one.name) - startOf(other.name));
+    for (const { name } of ended.splice(0, Math.max(0, ended.length - ENDED_MAX))) this.#remove(name);
+    return [...copies.filter((copy) => copy.isRunning), ...ended];
+  }
+
+  #remove(name: string): void {
+    if (this.#folder) unlink(this.#folder.file(name));
+  }
+
+  get #name(): string {
+    return `${process.pid}-${this.#recording.about.startedAt}${COPY}`;
+  }
+
   #beginCopy(): void {
-    const { startedAt } = this.#recording.about;
     if (this.#folder === undefined) return;
-    this.#copy = openSync(this.#folder.file(`${process.pid}-${startedAt}${COPY}`), 'w', 0o600);
+    this.#listCopies();
+    this.#copy = openSync(this.#folder.file(this.#name), 'w', 0o600);
     writeSync(this.#copy, this.#recording.head);
   }
 
-  async #readCopy(name: string): Promise<Recorded | undefined> {
-    const file = this.#folder?.file(name) ?? '';
-    const bytes = await readFile(file).catch(() => undefined);
+  async #readCopy({ name, isRunning }: { name: string; isRunning: boolean }): Promise<Recorded | undefined> {
+    const bytes = await readFile(this.#folder?.file(name) ?? '').catch(() => undefined);
     const recording = bytes && Recording.read(new Uint8Array(bytes));
-    const isAlive = isRunning(pidOf(name));
-    const isOld = recording?.lastUntil(secondBefore(Date.now())) === undefined;
-    if (!isAlive && isOld) unlink(file);
-    return recording && { recording, isRunning: isAlive };
+    const isOld = recording?.lastUntil(secondBefore(Date.now()) + 1) === undefined;
+    if (!isRunning && isOld) this.#remove(name);
+    return recording && { recording, isRunning };
   }
 
   #end(): void {
@@ -80,7 +100,7 @@ export class Recorder {
     } catch {
       // It could not be copied before either.
     }
-    this.#folder?.leave();
+    this.#folder?.leave(this.#name);
   }
 
   #waitForSecond(): void {
@@ -109,21 +129,27 @@ export class Recorder {
       return;
     }
     const { start, end } = this.#isBehind ? ALL : span;
+    this.#isBehind = false;
     const bytes = this.#recording.bytes.subarray(start, end);
     this.#isCopying = true;
     write(this.#copy, bytes, 0, bytes.length, start, (error) => {
       this.#isCopying = false;
-      this.#isBehind = error !== null;
       if (error) this.#tellCopyFails(error);
     });
   }
 
-  /** Once: the next one may succeed again. */
+  /** Told once: the next one may succeed again. */
   #tellCopyFails(error: unknown): void {
+    this.#isBehind = true;
     if (!this.#hasTold)
       this.#app.log.warn({ err: error }, 'what /status tells of this process, others do not find: no file');
     this.#hasTold = true;
   }
+}
+
+/** When the process of a copy has started. */
+function startOf(name: string): number {
+  return Number(/-(\d+)/.exec(name)?.[1]);
 }
 
 /** The last one that is over. */

@@ -95,6 +95,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   boundConnections(app, config);
   if (!end.isEnding()) {
     app.lifecycle.advance('ready');
+    recorder = new Recorder(app, { worker, ...(restarts !== undefined && { restarts }) }, folder);
     log.info(
       {
         ...Object(app.server.address()),
@@ -104,7 +105,6 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       'ready',
     );
     tellParent(READY);
-    recorder = new Recorder(app, { worker, ...(restarts !== undefined && { restarts }) }, folder);
   }
   return { end, logLevel };
 }

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+const LEFT = '.left';
 
 /**
  * Where the processes that serve together leave what the others are to find: the workers of one supervisor, or PM2's instances of one
@@ -33,16 +35,29 @@ export class SiblingsFolder {
     return path.join(this.#path, name);
   }
 
-  /** The names of the files that end so. */
-  list(ending: string): string[] {
-    return namesIn(this.#path).filter((name) => name.endsWith(ending));
+  /** The names of the files that have this in them. */
+  list(part: string): string[] {
+    return namesIn(this.#path).filter((name) => name.includes(part));
   }
 
-  /** This process ends. What is there goes with the last one. */
-  leave(): void {
-    const isLast = !namesIn(this.#path).some((name) => pidOf(name) !== process.pid && isRunning(pidOf(name)));
+  /** This process ends, and leaves a file behind, marked as what it is. All of it goes with the last process. */
+  leave(name: string): void {
+    try {
+      renameSync(this.file(name), this.file(name + LEFT));
+    } catch {
+      // It could not be made.
+    }
+    // Several may end at once, each of which runs yet: the marks tell.
+    const isLast = !this.list('').some(
+      (other) => !hasLeft(other) && pidOf(other) !== process.pid && isRunning(pidOf(other)),
+    );
     if (isLast) removeLeft(this.#path);
   }
+}
+
+/** Whether the process has left it behind, and ends. */
+export function hasLeft(name: string): boolean {
+  return name.endsWith(LEFT);
 }
 
 /** The process that a file, or a folder, is named after. */
@@ -70,7 +85,7 @@ export function unlink(file: string): void {
 /** But for what is somebody's who still runs: workers that lost their parent drain. */
 function removeLeft(folder: string): void {
   for (const name of namesIn(folder)) {
-    if (pidOf(name) === process.pid || !isRunning(pidOf(name))) unlink(path.join(folder, name));
+    if (hasLeft(name) || !isRunning(pidOf(name))) unlink(path.join(folder, name));
   }
   try {
     rmdirSync(folder);

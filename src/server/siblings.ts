@@ -8,7 +8,7 @@ const PATIENCE_MS = 500;
 const QUESTION_MAX_CHARACTERS = 64;
 const CONNECTIONS_MAX = 64;
 
-/** How the names of the sockets end. */
+/** In the names of the sockets. */
 const SOCKET = '.sock';
 
 /** Ends an answer. One without it was cut short. */

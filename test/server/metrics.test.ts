@@ -129,14 +129,14 @@ describe('the metrics of several workers', () => {
     await service.started(3);
     await expect.poll(async () => processes(await scrape(url))).toBe(2);
     await expect.poll(async () => missing(await scrape(url))).toBe(0);
-    expect(sockets()).not.toContain(String(killed));
+    expect(sockets()).not.toContain(`${killed}.sock`);
 
     for (const pid of [...service.workers.slice(1), service.pid]) process.kill(pid, 'SIGKILL');
     await Promise.all([service.pid, ...service.workers].map(gone));
-    expect(sockets()).toContain(String(service.workers[1]));
+    expect(sockets()).toContain(`${service.workers[1]}.sock`);
     const next = new Cluster({ TMPDIR: folder });
     await next.started(2);
-    expect(sockets()).not.toContain(String(service.workers[1]));
+    expect(sockets()).not.toContain(`${service.workers[1]}.sock`);
     next.child.kill('SIGTERM');
     await next.ended();
     expect(sockets()).toEqual([]);

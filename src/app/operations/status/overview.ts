@@ -93,7 +93,8 @@ export class Overview {
         return {
           worker: about.worker,
           pid: about.pid,
-          state: supervised?.state ?? STATES[recording.at(at, STATE)?.[0] ?? 0] ?? 'ready',
+          // It begins to note when it is ready.
+          state: supervised?.state ?? STATES[recording.at(at, STATE)?.[0] ?? STATES.indexOf('ready')] ?? 'ready',
           startedAt: about.startedAt,
           restarts: supervised?.restarts ?? about.restarts ?? null,
           silentSeconds: last === undefined ? 0 : Math.max(0, Math.floor(now / 1000) - last - 1),

@@ -47,8 +47,8 @@ export async function makePage({ name, version }: { readonly name: string; reado
 <ol id="events"></ol>
 </section>
 </main>
-<script src="status/uplot.js"></script>
-<script type="module" src="status/page.js"></script>
+<script src="status/scripts/uplot.js"></script>
+<script type="module" src="status/scripts/page.js"></script>
 </html>
 `;
   return { html: page.markup, policy: pagePolicy(style, true) };

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { problemOf } from '../../problem.ts';
+import { Refusal } from '../../refusal.ts';
 import type { Plugin } from '../../types.ts';
 import type { Vitals } from '../../vitals.ts';
 import type { SupervisorState } from '../supervisor-state.ts';
@@ -56,10 +57,10 @@ export const status: Plugin<StatusOptions> = (app, options, done) => {
     return reply.header('content-security-policy', policy).send(html);
   });
 
-  app.get('/status/:script', { config, schema: loading }, async (request, reply) => {
+  app.get('/status/scripts/:script', { config, schema: loading }, async (request, reply) => {
     const { readScript } = await import('./page.ts');
     const script = await readScript(request.params.script);
-    if (script === undefined) return reply.callNotFound();
+    if (script === undefined) throw new Refusal(404, 'NOT_FOUND', 'Nothing is served at this path.');
     return reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-cache').send(script);
   });
 

@@ -1,6 +1,6 @@
 // One chart with its legend, which is also what those get who do not see it.
 
-import { element, numberWords } from './words.js';
+import { element, numberWords, timeWords } from './words.js';
 
 /** @typedef {import('../messages.ts').Beginning} Beginning */
 
@@ -91,7 +91,7 @@ export class Chart {
           y: { range: (_plot, _least, most) => [0, this.unit === 'percent' ? 100 : Math.max(1, 1.1 * most)] },
         },
         axes: [
-          { ...axis, space: 60 },
+          { ...axis, space: 80, values: (_plot, ticks) => ticks.map((tick) => timeWords(1000 * tick)) },
           { ...axis, size: 48, space: 30, values: (_plot, ticks) => ticks.map((tick) => numberWords(tick, 'number')) },
         ],
         series: [

@@ -1,7 +1,7 @@
 // How numbers and times read, and how they get into the page.
 
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
+const clock = new Intl.DateTimeFormat('en', { timeStyle: 'medium', hourCycle: 'h23' });
 
 /** @type {Record<import('../../../vitals.ts').Unit, string>} */
 const AFTER_NUMBER = { 'a second': '/s', ms: ' ms', MiB: ' MiB', percent: ' %', number: '' };
