@@ -1,29 +1,11 @@
-import { existsSync } from 'node:fs';
-import { chromium } from 'playwright-core';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { listeningApp } from '../support/app.ts';
+import { openPage, SCREENS } from '../support/browser.ts';
 
-/** Debian's. */
-const CHROMIUM = '/usr/bin/chromium';
-
-beforeAll(() => {
-  if (!existsSync(CHROMIUM)) throw new Error('There is no Chromium: "apt-get install chromium" on Debian.');
-});
-
-describe.each([
-  ['a phone, by day', { viewport: { width: 360, height: 740 }, colorScheme: 'light' }],
-  ['a desk, by night', { viewport: { width: 1400, height: 900 }, colorScheme: 'dark' }],
-] as const)('/docs on %s', (_where, context) => {
+describe.each(Object.entries(SCREENS))('/docs on %s', (_where, context) => {
   it('shows operations, breaks nothing of its policy, and asks the service only', async () => {
     const { url } = await listeningApp();
-    const browser = await chromium.launch({ executablePath: CHROMIUM });
-    onTestFinished(() => browser.close());
-    const page = await browser.newPage(context);
-    const complaints: string[] = [];
-    const asked: string[] = [];
-    page.on('console', (message) => complaints.push(message.text()));
-    page.on('pageerror', (error) => complaints.push(error.message));
-    page.on('request', (request) => asked.push(request.url()));
+    const { page, complaints, asked } = await openPage(context);
     await page.goto(`${url}/docs`);
 
     await page.getByRole('link', { name: 'GET /readyz' }).click();

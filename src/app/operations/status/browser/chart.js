@@ -7,7 +7,7 @@ import { element, numberWords, timeWords } from './words.js';
 const CHART_HEIGHT = 150;
 
 /** Fewer are a chart of nothing. */
-const LEAST_SECONDS = 60;
+const LEAST_SECONDS = 30;
 
 /** Lines are told apart by their pattern as well as by their colour. */
 const DASHES = [[], [6, 3], [2, 2]];
@@ -91,7 +91,7 @@ export class Chart {
           y: { range: (_plot, _least, most) => [0, this.unit === 'percent' ? 100 : Math.max(1, 1.1 * most)] },
         },
         axes: [
-          { ...axis, space: 80, values: (_plot, ticks) => ticks.map((tick) => timeWords(1000 * tick)) },
+          { ...axis, size: 26, space: 80, values: (_plot, ticks) => ticks.map((tick) => timeWords(1000 * tick)) },
           { ...axis, size: 48, space: 30, values: (_plot, ticks) => ticks.map((tick) => numberWords(tick, 'number')) },
         ],
         series: [
