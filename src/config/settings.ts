@@ -48,7 +48,7 @@ export const settings = {
       anyOf: [{ const: 'same' }, { type: 'integer', minimum: 0, maximum: 65535 }],
       default: 'same',
       description:
-        'TCP port on which operations (`/livez`, `/readyz`, `/health`, `/metrics`) are answered, there only and nothing else. `same`: on PORT.',
+        'TCP port on which operations (`/livez`, `/readyz`, `/health`, `/metrics`, `/status`) are answered, there only and nothing else. `same`: on PORT.',
     },
     workers: {
       anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 1, maximum: 1024 }],

@@ -5,7 +5,7 @@ import { EXTRA_ROUTES } from '../support/paths.ts';
 import { Pm2 } from '../support/pm2.ts';
 import { Service } from '../support/processes.ts';
 
-const OPERATIONS = ['/livez', '/readyz', '/health', '/metrics'];
+const OPERATIONS = ['/livez', '/readyz', '/health', '/metrics', '/status', '/status/scripts/page.js'];
 
 type Method = 'GET' | 'POST';
 

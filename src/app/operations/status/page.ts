@@ -35,7 +35,7 @@ export async function makePage({ name, version }: { readonly name: string; reado
 <main>
 <noscript><p>This page is live, and needs JavaScript. The same is told to programs at <a href="metrics">/metrics</a>.</p></noscript>
 <dl id="headlines" aria-label="Now"></dl>
-<section aria-labelledby="workers-title">
+<section>
 <h2 id="workers-title">Workers</h2>
 <div class="scrolls" tabindex="0" role="region" aria-labelledby="workers-title">
 <table id="workers"></table>
