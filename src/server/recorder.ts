@@ -15,8 +15,7 @@ type Span = { readonly start: number; readonly end: number };
 
 const ALL: Span = { start: 0, end: Number.POSITIVE_INFINITY };
 
-/** A timer may be early by so much. */
-const EARLY_MS = 50;
+const SECOND_MS = 1000;
 
 /**
  * Notes once a second what the app tells of itself, and keeps it for a quarter of an hour. Where there are siblings, each has a copy in
@@ -34,6 +33,7 @@ export class Recorder {
   #hasTold = false;
   /** The last second that was noted, since 1970. */
   #last = secondBefore(Date.now());
+  #notedAt = performance.now();
 
   constructor(app: App, about: Pick<About, 'worker' | 'restarts'>, folder: SiblingsFolder | undefined) {
     this.#app = app;
@@ -47,7 +47,8 @@ export class Recorder {
     }
     // The last part of a second, and the state in which it ended.
     process.on('exit', () => this.#end());
-    this.#waitForSecond();
+    // As others do that run once a second: they are all done in one turn, and a process that idles is woken once.
+    setInterval(() => this.#copyRows(this.#note()), SECOND_MS).unref();
   }
 
   /** Of this process and of all others, those that ended less than a quarter of an hour ago too. */
@@ -93,7 +94,7 @@ export class Recorder {
   }
 
   #end(): void {
-    const { start, end } = this.#note(this.#last + 1);
+    const { start, end } = this.#note();
     try {
       if (this.#copy !== undefined)
         writeSync(this.#copy, this.#recording.bytes.subarray(start, end), 0, end - start, start);
@@ -103,19 +104,14 @@ export class Recorder {
     this.#folder?.leave(this.#name);
   }
 
-  #waitForSecond(): void {
-    const wait = () => {
-      this.#copyRows(this.#note(secondBefore(Date.now())));
-      this.#waitForSecond();
-    };
-    setTimeout(wait, 1000 - (Date.now() % 1000)).unref();
-  }
-
   /** @returns the bytes that have changed */
-  #note(second: number): Span {
-    // Where the loop stood still, what happened since is spread over all the seconds; where the clock was set back, it goes on from there.
+  #note(): Span {
+    const now = performance.now();
+    const values = this.#app.vitals.note((now - this.#notedAt) / 1000);
+    this.#notedAt = now;
+    // Where the loop stood still, all seconds since are alike; where the clock was set back, it goes on from there.
+    const second = secondBefore(Date.now());
     const seconds = Math.min(Math.max(1, second - this.#last), SECONDS_KEPT);
-    const values = this.#app.vitals.note(seconds);
     this.#last = second;
     const spans = Array.from({ length: seconds }, (_, ago) => this.#recording.write(second - ago, values));
     return spans.length === 1 && spans[0] ? spans[0] : ALL;
@@ -154,5 +150,5 @@ function startOf(name: string): number {
 
 /** The last one that is over. */
 function secondBefore(now: number): number {
-  return Math.floor((now + EARLY_MS) / 1000) - 1;
+  return Math.floor(now / 1000) - 1;
 }
