@@ -17,6 +17,9 @@ const ALL: Span = { start: 0, end: Number.POSITIVE_INFINITY };
 
 const SECOND_MS = 1000;
 
+/** A timer may be early by so much. */
+const EARLY_MS = 50;
+
 /**
  * Notes once a second what the app tells of itself, and keeps it for a quarter of an hour. Where there are siblings, each has a copy in
  * a file in their folder. There the others find it, also when its process is busy or was killed: whichever is asked for `/status` reads
@@ -45,10 +48,8 @@ export class Recorder {
     } catch (error) {
       this.#tellCopyFails(error);
     }
-    // The last part of a second, and the state in which it ended.
     process.on('exit', () => this.#end());
-    // As others do that run once a second: they are all done in one turn, and a process that idles is woken once.
-    setInterval(() => this.#copyRows(this.#note()), SECOND_MS).unref();
+    this.#waitForSecond();
   }
 
   /** Of this process and of all others, those that ended less than a quarter of an hour ago too. */
@@ -94,7 +95,8 @@ export class Recorder {
   }
 
   #end(): void {
-    const { start, end } = this.#note();
+    // What is left, and the state in which it ends.
+    const { start, end } = this.#note(this.#last + 1);
     try {
       if (this.#copy !== undefined)
         writeSync(this.#copy, this.#recording.bytes.subarray(start, end), 0, end - start, start);
@@ -104,13 +106,22 @@ export class Recorder {
     this.#folder?.leave(this.#name);
   }
 
+  /** All processes at the same time, so that whoever tells of a second finds it whole. */
+  #waitForSecond(): void {
+    const note = () => {
+      this.#copyRows(this.#note(secondBefore(Date.now())));
+      this.#waitForSecond();
+    };
+    setTimeout(note, EARLY_MS + SECOND_MS - ((Date.now() + EARLY_MS) % SECOND_MS)).unref();
+  }
+
   /** @returns the bytes that have changed */
-  #note(): Span {
+  #note(second: number): Span {
     const now = performance.now();
-    const values = this.#app.vitals.note((now - this.#notedAt) / 1000);
+    // Of the first one and the last one there is but a part.
+    const values = this.#app.vitals.note(Math.max(1, (now - this.#notedAt) / SECOND_MS));
     this.#notedAt = now;
     // Where the loop stood still, all seconds since are alike; where the clock was set back, it goes on from there.
-    const second = secondBefore(Date.now());
     const seconds = Math.min(Math.max(1, second - this.#last), SECONDS_KEPT);
     this.#last = second;
     const spans = Array.from({ length: seconds }, (_, ago) => this.#recording.write(second - ago, values));
@@ -150,5 +161,5 @@ function startOf(name: string): number {
 
 /** The last one that is over. */
 function secondBefore(now: number): number {
-  return Math.floor(now / 1000) - 1;
+  return Math.floor((now + EARLY_MS) / SECOND_MS) - 1;
 }
