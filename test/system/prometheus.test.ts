@@ -69,55 +69,58 @@ function dashboardQueries(): string[] {
 }
 
 describe('Prometheus', () => {
-  it('counts what clients were answered, also while workers are replaced; all rules work, and the dashboard has data', async () => {
-    const service = new Cluster({ REQUEST_LOG: 'false', RELOAD_IDLE_MS: '500' });
-    const url = await service.started();
-    const prometheus = await Prometheus.scraping(url);
-    onTestFinished(() => prometheus.stop());
-    const one = async (expression: string) => (await prometheus.query(expression))[0]?.value;
-    await expect.poll(() => one('count(process_start_time_seconds)'), poll).toBe(2);
+  it.each([2, 4])(
+    'counts what clients were answered by %d workers, also while these are replaced; all rules work, and the dashboard has data',
+    async (workers) => {
+      const service = new Cluster({ WORKERS: String(workers), REQUEST_LOG: 'false', RELOAD_IDLE_MS: '500' });
+      const url = await service.started(workers);
+      const prometheus = await Prometheus.scraping(url);
+      onTestFinished(() => prometheus.stop());
+      const one = async (expression: string) => (await prometheus.query(expression))[0]?.value;
+      await expect.poll(() => one('count(process_start_time_seconds)'), poll).toBe(workers);
 
-    const startedAt = Date.now();
-    const stopFeatures = useFeatures(url);
-    const all = KINDS.map((kind) => new BusyClients({ url, kind, clients: CLIENTS, pauseMs: PAUSE_MS }));
-    const answered = () => all.reduce((sum, clients) => sum + clients.answered, 0);
-    const ratesOfClients = watchRate(answered);
-    await Promise.all(all.map((clients) => clients.asked(ANSWERS)));
-    for (let reload = 1; reload <= RELOADS; reload++) {
-      service.child.kill('SIGHUP');
-      await service.logged('reload: done', reload);
-    }
-    await Promise.all(all.map((clients) => clients.asked(ANSWERS)));
-    await Promise.all([stopFeatures(), ...all.map((clients) => clients.stop())]);
-    const fastest = Math.max(...ratesOfClients());
-    const stoppedAt = Date.now();
-    expect(all.flatMap(({ failures }) => failures)).toEqual([]);
-    await expect.poll(() => one('timestamp(up == 1)'), poll).toBeGreaterThan(stoppedAt / 1000);
+      const startedAt = Date.now();
+      const stopFeatures = useFeatures(url);
+      const all = KINDS.map((kind) => new BusyClients({ url, kind, clients: CLIENTS, pauseMs: PAUSE_MS }));
+      const answered = () => all.reduce((sum, clients) => sum + clients.answered, 0);
+      const ratesOfClients = watchRate(answered);
+      await Promise.all(all.map((clients) => clients.asked(ANSWERS)));
+      for (let reload = 1; reload <= RELOADS; reload++) {
+        service.child.kill('SIGHUP');
+        await service.logged('reload: done', reload);
+      }
+      await Promise.all(all.map((clients) => clients.asked(ANSWERS)));
+      await Promise.all([stopFeatures(), ...all.map((clients) => clients.stop())]);
+      const fastest = Math.max(...ratesOfClients());
+      const stoppedAt = Date.now();
+      expect(all.flatMap(({ failures }) => failures)).toEqual([]);
+      await expect.poll(() => one('timestamp(up == 1)'), poll).toBeGreaterThan(stoppedAt / 1000);
 
-    // At the time of a scrape: increase() would guess what has come since.
-    const scrapedAt = 1000 * ((await one('timestamp(up)')) ?? 0);
-    const seconds = Math.ceil((scrapedAt - startedAt) / 1000) + 1;
-    const [counted = { value: 0 }] = await prometheus.query(`sum(increase(${GREETED}[${seconds}s]))`, scrapedAt);
-    const rates = await prometheus.history(`sum(rate(${GREETED}[5s]))`, startedAt, stoppedAt);
-    console.log({ answered: answered(), counted: Math.round(counted.value), fastest, highest: Math.max(...rates) });
-    expect(counted.value / answered()).toBeGreaterThan(0.98);
-    expect(counted.value / answered()).toBeLessThan(1.02);
-    expect(Math.max(...rates)).toBeLessThan(1.25 * fastest);
+      // At the time of a scrape: increase() would guess what has come since.
+      const scrapedAt = 1000 * ((await one('timestamp(up)')) ?? 0);
+      const seconds = Math.ceil((scrapedAt - startedAt) / 1000) + 1;
+      const [counted = { value: 0 }] = await prometheus.query(`sum(increase(${GREETED}[${seconds}s]))`, scrapedAt);
+      const rates = await prometheus.history(`sum(rate(${GREETED}[5s]))`, startedAt, stoppedAt);
+      console.log({ answered: answered(), counted: Math.round(counted.value), fastest, highest: Math.max(...rates) });
+      expect(counted.value / answered()).toBeGreaterThan(0.98);
+      expect(counted.value / answered()).toBeLessThan(1.02);
+      expect(Math.max(...rates)).toBeLessThan(1.25 * fastest);
 
-    const without: string[] = [];
-    for (const query of dashboardQueries()) {
-      const series = await prometheus.query(query, stoppedAt);
-      if (!series.some(({ value }) => Number.isFinite(value))) without.push(query);
-    }
-    expect(without).toEqual([]);
+      const without: string[] = [];
+      for (const query of dashboardQueries()) {
+        const series = await prometheus.query(query, stoppedAt);
+        if (!series.some(({ value }) => Number.isFinite(value))) without.push(query);
+      }
+      expect(without).toEqual([]);
 
-    await expect
-      .poll(async () => (await prometheus.rules()).filter(({ health }) => health === 'unknown'), poll)
-      .toEqual([]);
-    const rules = await prometheus.rules();
-    expect(rules.length).toBeGreaterThan(0);
-    expect(rules.filter(({ health, state }) => health !== 'ok' || state === 'firing')).toEqual([]);
-  });
+      await expect
+        .poll(async () => (await prometheus.rules()).filter(({ health }) => health === 'unknown'), poll)
+        .toEqual([]);
+      const rules = await prometheus.rules();
+      expect(rules.length).toBeGreaterThan(0);
+      expect(rules.filter(({ health, state }) => health !== 'ok' || state === 'firing')).toEqual([]);
+    },
+  );
 
   it('has nothing to say against /metrics', async () => {
     const service = new Cluster();
