@@ -43,7 +43,7 @@ describe.each(Object.entries(SCREENS))('/status on %s', (where, context) => {
     await page.goto(`${url}/status`);
     const state = page.getByRole('status');
     await state.getByText('2 processes, ready').waitFor();
-    const requests = page.locator('#headlines div', { hasText: 'Requests a second' }).locator('dd');
+    const requests = page.locator('#headlines div', { hasText: 'Requests' }).locator('dd');
     await expect
       .poll(async () => Number.parseFloat((await requests.innerText()).replace('K', 'e3')))
       .toBeGreaterThan(10);

@@ -46,8 +46,8 @@ export function addProcessVitals(vitals: Vitals, { server, lifecycle, requests, 
     title: 'Requests',
     unit: 'a second',
     series: [
-      { label: 'answered', headline: 'Requests a second', vital: outcomes, combine: sumAt(0) },
-      { label: 'refused, 503', headline: 'Refused a second', vital: outcomes, combine: sumAt(1) },
+      { label: 'answered', headline: 'Requests', vital: outcomes, combine: sumAt(0) },
+      { label: 'refused, 503', headline: 'Refused', vital: outcomes, combine: sumAt(1) },
       { label: 'failed, 5xx', vital: outcomes, combine: sumAt(2) },
     ],
   });
