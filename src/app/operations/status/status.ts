@@ -67,8 +67,8 @@ export const status: Plugin<StatusOptions> = (app, options, done) => {
   app.get(
     '/status/stream',
     { config, exposeHeadRoute: false, schema: streaming },
-    async (_request, reply: FastifyReply) => {
-      const events = await viewers.add();
+    async (request, reply: FastifyReply) => {
+      const events = await viewers.add(request.signal);
       app.requests.lasts(reply);
       // nginx would collect it otherwise; and where it ends, its connection is to end with it.
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').header('connection', 'close');

@@ -17,6 +17,9 @@ const RETRY_MS = 500;
 
 const RETRY_AFTER_SECONDS = 5;
 
+/** An event, and the last second that is in it. */
+type Told = { readonly text: string; readonly last: number | undefined };
+
 /**
  * Those who look at the page. Each gets all that is kept, then once a second what is new; while nobody looks, nothing is done.
  *
@@ -28,6 +31,7 @@ export class Viewers {
   /** With the last second that each was told; undefined until its first. */
   readonly #streams = new Map<Readable, number | undefined>();
   #timer: NodeJS.Timeout | undefined;
+  #beginning: Promise<Told> | undefined;
   #isEnding = false;
 
   constructor(overview: Overview, log: FastifyBaseLogger) {
@@ -35,8 +39,11 @@ export class Viewers {
     this.#log = log;
   }
 
-  /** @throws {Busy} when as many look as may */
-  async add(): Promise<Readable> {
+  /**
+   * @param signal says that one has left
+   * @throws {Busy} when as many look as may
+   */
+  async add(signal: AbortSignal): Promise<Readable> {
     if (this.#streams.size >= VIEWERS_MAX) {
       throw new Busy('TOO_MANY_VIEWERS', 'As many look at this page as may. Try again later.', RETRY_AFTER_SECONDS);
     }
@@ -49,7 +56,13 @@ export class Viewers {
     // Counted from here on.
     this.#streams.set(stream, undefined);
     stream.on('close', () => this.#streams.delete(stream));
-    this.#tell(stream, 'beginning', await this.#overview.beginning());
+    signal.addEventListener('abort', () => stream.destroy());
+    try {
+      this.#tell(stream, await this.#tellBeginning());
+    } catch (error) {
+      stream.destroy();
+      throw error;
+    }
     this.#timer ??= this.#nextSecond();
     return stream;
   }
@@ -62,6 +75,17 @@ export class Viewers {
     this.#streams.clear();
   }
 
+  /** Who comes meanwhile gets the same: after a reload all come back at once. */
+  #tellBeginning(): Promise<Told> {
+    this.#beginning ??= this.#overview
+      .beginning()
+      .then((beginning) => toldOf('beginning', beginning))
+      .finally(() => {
+        this.#beginning = undefined;
+      });
+    return this.#beginning;
+  }
+
   #nextSecond(): NodeJS.Timeout {
     const sinceSecondMs = (Date.now() - AFTER_SECOND_MS) % 1000;
     return setTimeout(() => this.#tellAll(), 1000 - sinceSecondMs).unref();
@@ -69,12 +93,18 @@ export class Viewers {
 
   async #tellAll(): Promise<void> {
     try {
+      const lasts = [...this.#streams.values()].filter((last) => last !== undefined);
       // Those who came later have been told more.
-      const told = Math.min(...[...this.#streams.values()].filter((last) => last !== undefined));
-      const situation = await this.#overview.since(told);
+      const situation = await this.#overview.since(Math.min(...lasts));
+      const toldAfter = new Map(
+        lasts.map((last) => [
+          last,
+          toldOf('second', { ...situation, points: situation.points.filter(({ time }) => time > last) }),
+        ]),
+      );
       for (const [stream, last] of this.#streams) {
-        if (last === undefined) continue;
-        this.#tell(stream, 'second', { ...situation, points: situation.points.filter(({ time }) => time > last) });
+        const told = last === undefined ? undefined : toldAfter.get(last);
+        if (told) this.#tell(stream, told);
       }
     } catch (error) {
       this.#log.warn({ err: error }, 'what /status shows cannot be told');
@@ -82,10 +112,16 @@ export class Viewers {
     this.#timer = this.#streams.size === 0 || this.#isEnding ? undefined : this.#nextSecond();
   }
 
-  #tell(stream: Readable, event: 'beginning' | 'second', situation: Situation): void {
+  #tell(stream: Readable, { text, last }: Told): void {
     if (!this.#streams.has(stream)) return;
-    this.#streams.set(stream, situation.points.at(-1)?.time ?? this.#streams.get(stream) ?? 0);
-    const isRead = stream.push(`event: ${event}\ndata: ${JSON.stringify(situation)}\n\n`);
-    if (!isRead) stream.destroy();
+    this.#streams.set(stream, last ?? this.#streams.get(stream) ?? 0);
+    if (!stream.push(text)) stream.destroy();
   }
+}
+
+function toldOf(event: 'beginning' | 'second', situation: Situation): Told {
+  return {
+    text: `event: ${event}\ndata: ${JSON.stringify(situation)}\n\n`,
+    last: situation.points.at(-1)?.time,
+  };
 }
