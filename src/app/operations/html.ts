@@ -14,6 +14,22 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
   return new Html(String.raw({ raw: strings }, ...parts.map(markupOf)));
 }
 
+/** A page that is read on phones and in the dark, too. */
+export function htmlPage(title: string, style: string, content: Html): string {
+  const page = html`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>${title}</title>
+<style>${new Html(style)}</style>
+${content}
+</html>
+`;
+  return page.markup;
+}
+
 function markupOf(part: Part): string {
   if (part === false || part === undefined) return '';
   if (typeof part === 'string' || typeof part === 'number') {

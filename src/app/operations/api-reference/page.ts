@@ -1,4 +1,4 @@
-import { Html, html } from '../html.ts';
+import { type Html, html, htmlPage } from '../html.ts';
 import { OPERATIONS_TAG } from './document.ts';
 import type { Answer, Content, Header, OpenApi, Operation, Parameter, Ref } from './openapi.ts';
 import { schemaWords } from './schema-words.ts';
@@ -13,15 +13,7 @@ export function pageOf(document: OpenApi, style: string): string {
   );
   const isForOperators = ({ operation }: Entry) => operation.tags?.includes(OPERATIONS_TAG) === true;
   const schemas = Object.entries(document.components.schemas);
-  const page = html`<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>${title} ${version}</title>
-<style>${new Html(style)}</style>
-<header>
+  const content = html`<header>
 <h1>${title} <small>${version}</small></h1>
 <p>${description}</p>
 <p><a href="openapi.json">openapi.json</a></p>
@@ -33,10 +25,8 @@ export function pageOf(document: OpenApi, style: string): string {
 </nav>
 <main>${entries.map(section)}${schemas.map(
     ([name, schema]) => html`<section id="${name}"><h2>${name}</h2>${schemaWords(schema)}</section>`,
-  )}</main>
-</html>
-`;
-  return page.markup;
+  )}</main>`;
+  return htmlPage(`${title} ${version}`, style, content);
 }
 
 function link({ method, path }: Entry): Html {

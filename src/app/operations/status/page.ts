@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { Html, html } from '../html.ts';
+import { html, htmlPage } from '../html.ts';
 import { pagePolicy } from '../page-policy.ts';
 
 const require = createRequire(import.meta.url);
@@ -20,15 +20,7 @@ const SCRIPTS = new Map<string, string | URL>([
 /** The page, and the policy that lets nothing else in than what is in it and what the service has. */
 export async function makePage({ name, version }: { readonly name: string; readonly version: string }) {
   const style = (await Promise.all(STYLES.map(read))).join('\n');
-  const page = html`<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>${name}: status</title>
-<style>${new Html(style)}</style>
-<header>
+  const content = html`<header>
 <h1>${name} <small>${version}</small></h1>
 <p id="state" role="status">Connecting…</p>
 </header>
@@ -48,10 +40,8 @@ export async function makePage({ name, version }: { readonly name: string; reado
 </section>
 </main>
 <script src="status/scripts/uplot.js"></script>
-<script type="module" src="status/scripts/page.js"></script>
-</html>
-`;
-  return { html: page.markup, policy: pagePolicy(style, true) };
+<script type="module" src="status/scripts/page.js"></script>`;
+  return { html: htmlPage(`${name}: status`, style, content), policy: pagePolicy(style, true) };
 }
 
 /** @returns undefined where the page has no such script */
