@@ -51,7 +51,8 @@ export class Report {
     this.#reloads[result]++;
     this.#lastReload = reload;
     this.#recentReloads = this.#recentReloads.with(-1, { startedAt: Date.parse(reload.at) - ms, ms, result });
-    this.tell();
+    // At once: scripts wait for the line in the log, and then ask how it went.
+    this.#tellAll();
   }
 
   /** To be called when anything has changed that is told. */
@@ -60,6 +61,7 @@ export class Report {
   }
 
   #tellAll(): void {
+    clearTimeout(this.#timer);
     this.#timer = undefined;
     const state: SupervisorState = {
       wanted: this.#places.length,

@@ -36,7 +36,6 @@ export class Recorder {
   #hasTold = false;
   /** The last second that was noted, since 1970. */
   #last = secondBefore(Date.now());
-  #notedAt = performance.now();
 
   constructor(app: App, about: Pick<About, 'worker' | 'restarts'>, folder: SiblingsFolder | undefined) {
     this.#app = app;
@@ -96,10 +95,11 @@ export class Recorder {
 
   #end(): void {
     // What is left, and the state in which it ends.
-    const { start, end } = this.#note(this.#last + 1);
+    const span = this.#note(this.#last + 1);
+    const { start, end } = this.#isCopying || this.#isBehind ? ALL : span;
+    const bytes = this.#recording.bytes.subarray(start, end);
     try {
-      if (this.#copy !== undefined)
-        writeSync(this.#copy, this.#recording.bytes.subarray(start, end), 0, end - start, start);
+      if (this.#copy !== undefined) writeSync(this.#copy, bytes, 0, bytes.length, start);
     } catch {
       // It could not be copied before either.
     }
@@ -117,12 +117,9 @@ export class Recorder {
 
   /** @returns the bytes that have changed */
   #note(second: number): Span {
-    const now = performance.now();
-    // Of the first one and the last one there is but a part.
-    const values = this.#app.vitals.note(Math.max(1, (now - this.#notedAt) / SECOND_MS));
-    this.#notedAt = now;
-    // Where the loop stood still, all seconds since are alike; where the clock was set back, it goes on from there.
+    // Where the loop stood still, what happened since is spread over all these seconds; where the clock was set back, it goes on from there.
     const seconds = Math.min(Math.max(1, second - this.#last), SECONDS_KEPT);
+    const values = this.#app.vitals.note(seconds);
     this.#last = second;
     const spans = Array.from({ length: seconds }, (_, ago) => this.#recording.write(second - ago, values));
     return spans.length === 1 && spans[0] ? spans[0] : ALL;
