@@ -2,6 +2,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ClientsOfEveryKind } from './support/clients.ts';
+import { OtlpReceiver } from './support/otlp-receiver.ts';
 import { EXTRA_ROUTES, ROOT } from './support/paths.ts';
 import { type Instance, Pm2, SERVICE } from './support/pm2.ts';
 import { OLD_NODE } from './support/processes.ts';
@@ -67,6 +68,20 @@ describe('under PM2, the service', () => {
     expect(statuses(after)).toEqual(['online', 'online']);
     expect(after.map(({ pm2_env }) => pm2_env.restart_time)).toEqual([3, 3]);
     expect(after.some(({ pid }) => before.includes(pid))).toBe(false);
+  });
+
+  it('has sent the spans of all requests when it is reloaded, and when it is stopped', async () => {
+    const receiver = await OtlpReceiver.start();
+    const pm2 = pm2With({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+    await pm2.run(['start', 'ecosystem.config.js']);
+    const url = await urlOf(pm2);
+    const ask = () => fetch(`${url}/greet`, { headers: { connection: 'close' } });
+    for (let request = 0; request < 10; request++) await ask();
+    expect(await pm2.run(['reload', 'ecosystem.config.js'])).toMatchObject({ code: 0 });
+    expect(receiver.named('GET /greet')).toHaveLength(10);
+    for (let request = 0; request < 10; request++) await ask();
+    expect(await pm2.run(['stop', SERVICE])).toMatchObject({ code: 0 });
+    expect(receiver.named('GET /greet')).toHaveLength(20);
   });
 
   it('is not started with a wrong configuration', async () => {

@@ -35,6 +35,7 @@ import { answerErrors, hostMissing, sendError } from './plugins/errors.ts';
 import { answerUnmatched } from './plugins/not-found.ts';
 import { shedOverload } from './plugins/overload.ts';
 import { readTextValues } from './plugins/text-values.ts';
+import { traceRequests } from './plugins/tracing.ts';
 import { requestId } from './request-id.ts';
 import { Requests } from './requests.ts';
 import { answerSocketError } from './socket-errors.ts';
@@ -138,6 +139,8 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     else if (lifecycle.state === 'draining') setImmediate(done);
     else done();
   });
+
+  traceRequests(app, config, requests, packageJson);
 
   const opsPort = config.opsPort === 'same' ? undefined : new OpsPort(app, http);
   app.decorate('opsServer', opsPort?.server);

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import { traceIds } from './trace-context.ts';
+import type { RequestSpan } from './tracing/request-span.ts';
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -7,15 +8,20 @@ const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as
 class Deferred {
   readonly #parent: FastifyBaseLogger;
   readonly #request: FastifyRequest;
+  readonly #span: RequestSpan | undefined;
   #child: FastifyBaseLogger | undefined;
 
-  constructor(parent: FastifyBaseLogger, request: FastifyRequest) {
+  constructor(parent: FastifyBaseLogger, request: FastifyRequest, span: RequestSpan | undefined) {
     this.#parent = parent;
     this.#request = request;
+    this.#span = span;
   }
 
   get made(): FastifyBaseLogger {
-    this.#child ??= this.#parent.child({ requestId: this.#request.id, ...traceIds(this.#request.headers) });
+    if (this.#child === undefined) {
+      const ids = this.#span?.ids ?? traceIds(this.#request.headers);
+      this.#child = this.#parent.child({ requestId: this.#request.id, ...ids });
+    }
     return this.#child;
   }
 
@@ -41,6 +47,10 @@ for (const level of LEVELS) {
 }
 
 /** The log of one request, with its ids in each line; made when it is first used, for most requests never use theirs. */
-export function requestLog(log: FastifyBaseLogger, request: FastifyRequest): FastifyBaseLogger {
-  return new Deferred(log, request) as unknown as FastifyBaseLogger;
+export function requestLog(
+  log: FastifyBaseLogger,
+  request: FastifyRequest,
+  span: RequestSpan | undefined,
+): FastifyBaseLogger {
+  return new Deferred(log, request, span) as unknown as FastifyBaseLogger;
 }

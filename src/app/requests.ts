@@ -6,9 +6,12 @@ import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { lingerUnlessRead } from './lingering-close.ts';
 import type { Metrics } from './metrics.ts';
+import { pathOf } from './path-of.ts';
 import { REQUEST_ID_HEADER } from './request-id.ts';
 import { requestLog } from './request-log.ts';
 import { traceIds } from './trace-context.ts';
+import type { RequestSpan } from './tracing/request-span.ts';
+import type { RequestSpans } from './tracing/request-spans.ts';
 
 /** A request whose answer is not complete yet. */
 export type OpenRequest = {
@@ -17,6 +20,8 @@ export type OpenRequest = {
   readonly startedAt: number;
   /** Of an answer that goes on until somebody has had enough: when it began. */
   lastsSince: number | undefined;
+  /** Where it is traced. */
+  readonly span: RequestSpan | undefined;
   /** What went wrong while it was answered; it goes into the request's log line. */
   failure: Error | undefined;
   /** It counts against this until it ends. */
@@ -74,6 +79,7 @@ export class Requests {
   readonly #lifecycle: Lifecycle;
   readonly #metrics: Metrics;
   readonly #onClose: (this: ServerResponse) => void;
+  #spans: RequestSpans | undefined;
 
   constructor(config: Config, logs: Logs, lifecycle: Lifecycle, metrics: Metrics) {
     this.#config = config;
@@ -119,14 +125,21 @@ export class Requests {
     return false;
   }
 
+  /** Makes a span of each request from now on. */
+  traceWith(spans: RequestSpans): void {
+    this.#spans = spans;
+  }
+
   begin(request: FastifyRequest, reply: FastifyReply): void {
     const response = reply.raw;
-    request.log = reply.log = requestLog(this.#log, request);
     const startedAt = performance.now();
+    const span = this.#spans?.begin(request);
+    request.log = reply.log = requestLog(this.#log, request, span);
     const open = {
       request,
       reply,
       startedAt,
+      span,
       lastsSince: undefined,
       failure: undefined,
       limit: undefined,
@@ -174,7 +187,7 @@ export class Requests {
     if (open === undefined) return;
     response[OPEN] = undefined;
     this.#remove(open);
-    const { request, startedAt, lastsSince, failure, limit } = open;
+    const { request, startedAt, span, lastsSince, failure, limit } = open;
     if (lastsSince !== undefined) this.#lasting--;
     const isComplete = response.writableFinished || lastsSince !== undefined || isInjected(response);
     if (isComplete) {
@@ -187,12 +200,14 @@ export class Requests {
     const ms = now - startedAt;
     // An answer that we broke off after its headers were out is a failure, whatever they said.
     const status = failure !== undefined && sent < 500 ? 500 : sent;
-    const route = request.routeOptions.url ?? UNMATCHED;
+    const { url: template } = request.routeOptions;
+    const route = template ?? UNMATCHED;
     this.#metrics.requestEnded(request.method, route, status, ms, sentSince(request.raw.socket));
+    span?.end(template, response, isComplete, failure);
     // Not by the request's own log, which most requests never make. A 503 is a refusal, and of those there are many at a time.
-    if (status >= 500 && status !== 503) this.#log.error(lineOf(request, route, status, ms, failure), 'request failed');
-    else if (ms >= SLOW_MS) this.#requestLog.warn(lineOf(request, route, status, ms, failure), 'slow request');
-    else if (this.#config.requestLog) this.#requestLog.info(lineOf(request, route, status, ms, failure), 'request');
+    if (status >= 500 && status !== 503) this.#log.error(lineOf(open, route, status, ms), 'request failed');
+    else if (ms >= SLOW_MS) this.#requestLog.warn(lineOf(open, route, status, ms), 'slow request');
+    else if (this.#config.requestLog) this.#requestLog.info(lineOf(open, route, status, ms), 'request');
   }
 
   /** The last one takes its place. */
@@ -217,10 +232,10 @@ function isInjected(response: ServerResponse): boolean {
   return !(response.req.socket instanceof Socket) && response.writableEnded;
 }
 
-function lineOf(request: FastifyRequest, route: string, status: number, ms: number, failure?: Error) {
+function lineOf({ request, span, failure }: OpenRequest, route: string, status: number, ms: number) {
   return {
     requestId: request.id,
-    ...traceIds(request.raw.headers),
+    ...(span?.ids ?? traceIds(request.raw.headers)),
     method: request.method,
     route,
     // The query may carry secrets, and a path that somebody answers names of people: neither goes into the log.
@@ -229,9 +244,4 @@ function lineOf(request: FastifyRequest, route: string, status: number, ms: numb
     ms: Math.round(ms * 100) / 100,
     err: failure,
   };
-}
-
-/** Without the query, and without the user and password that an absolute URL may have. */
-function pathOf(url: string): string {
-  return url.replace(/^[a-z]+:\/\/[^/]*/i, '').replace(/\?.*$/s, '');
 }

@@ -22,5 +22,14 @@ export function settingsTable(): string {
 
 /** The value of a setting as people may see it. */
 export function show(schema: Schema, value: Config[SettingName]): string {
-  return schema.writeOnly === true && value !== schema.default ? '(hidden)' : String(value);
+  if (schema.writeOnly === true && value !== schema.default) return '(hidden)';
+  return schema.format === 'uri' ? withoutCredentials(String(value)) : String(value);
+}
+
+function withoutCredentials(text: string): string {
+  const url = URL.parse(text);
+  if (url === null || url.username + url.password === '') return text;
+  url.username = '(hidden)';
+  url.password = '';
+  return url.href;
 }

@@ -41,6 +41,7 @@ export function readConfig(environment: Environment): Config {
     ...trustProxyProblems(config),
     ...portProblems(config),
     ...timingProblems(config),
+    ...endpointProblems(config),
   );
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
@@ -53,13 +54,14 @@ export function sourceOf(name: SettingName, environment: Environment): 'environm
 
 /** The part of JSON Schema that settings are written in. */
 export type Schema = {
-  readonly type?: 'string' | 'integer' | 'boolean';
+  readonly type?: 'string' | 'integer' | 'number' | 'boolean';
   readonly const?: string;
   readonly enum?: readonly string[];
   readonly anyOf?: readonly Schema[];
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
+  readonly format?: 'uri';
   readonly default?: string | number | boolean;
   readonly description?: string;
   readonly writeOnly?: boolean;
@@ -79,14 +81,17 @@ export function parse(schema: Schema, text: string): string | number | boolean |
   switch (schema.type) {
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : undefined;
-    case 'integer': {
-      const value = /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-      const { minimum = -Infinity, maximum = Infinity } = schema;
-      return value >= minimum && value <= maximum ? value : undefined;
-    }
+    case 'integer':
+      return within(schema, /^-?\d{1,15}$/.test(text) ? Number(text) : Number.NaN);
+    case 'number':
+      return within(schema, /^-?\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : Number.NaN);
     default:
       return text.length >= (schema.minLength ?? 0) ? text : undefined;
   }
+}
+
+function within({ minimum = -Infinity, maximum = Infinity }: Schema, value: number): number | undefined {
+  return value >= minimum && value <= maximum ? value : undefined;
 }
 
 /** What the schema asks for, in words: `a whole number from 0 to 65535`. */
@@ -96,6 +101,8 @@ export function describe(schema: Schema): string {
   if (schema.enum) return `one of ${schema.enum.join(', ')}`;
   if (schema.type === 'boolean') return 'true or false';
   if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`;
+  if (schema.type === 'number') return `a number from ${schema.minimum} to ${schema.maximum}`;
+  if (schema.format === 'uri') return 'an http or https URL';
   return 'text';
 }
 
@@ -125,6 +132,16 @@ function databaseUrlProblems({ databaseUrl }: Config): string[] {
     : [
         'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, or postgres://user:password@host:5432/database, got another value (hidden)',
       ];
+}
+
+function endpointProblems({ otelExporterOtlpEndpoint }: Config): string[] {
+  if (otelExporterOtlpEndpoint === '') return [];
+  const url = URL.parse(otelExporterOtlpEndpoint);
+  if (url !== null && /^https?:$/.test(url.protocol) && url.search + url.hash === '') return [];
+  // It may have credentials in it, so it is not repeated.
+  return [
+    'OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL without a query, as in http://localhost:4318, got another value (hidden)',
+  ];
 }
 
 const ADDRESS_GROUPS = ['loopback', 'linklocal', 'uniquelocal'];

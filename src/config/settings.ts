@@ -6,7 +6,7 @@ import type { XStatic } from 'typebox/schema';
  * here.
  *
  * It is a JSON Schema literal whose static type TypeBox infers: nothing of TypeBox is loaded at run time, see
- * docs/decisions/0002-schemas.md. `writeOnly` marks a secret: its value is never shown.
+ * docs/decisions/0002-schemas.md. `writeOnly` marks a secret: its value is never shown. Of a `uri`, credentials are not.
  */
 export const settings = {
   type: 'object',
@@ -29,6 +29,9 @@ export const settings = {
     'reloadIdleMs',
     'maxWorkerRssMb',
     'databaseUrl',
+    'otelExporterOtlpEndpoint',
+    'otelTracesSampler',
+    'otelTracesSamplerArg',
   ],
   properties: {
     host: {
@@ -156,6 +159,33 @@ export const settings = {
       writeOnly: true,
       description:
         'Where events are kept: `file:` and the path of an SQLite database, which is made with its folder where there is none; all processes use the same. On a local disk: network file systems lock unreliably. `file::memory:` keeps them nowhere, each process its own. Or `postgres://user:password@host:5432/database`, for several machines.',
+    },
+    otelExporterOtlpEndpoint: {
+      type: 'string',
+      format: 'uri',
+      default: '',
+      description:
+        'Where traces go: a receiver of OTLP over HTTP, such as `http://localhost:4318`, to whose path `/v1/traces` is added. Empty: there are no traces, and OpenTelemetry is not loaded. [More](docs/operating.md#traces).',
+    },
+    otelTracesSampler: {
+      enum: [
+        'parentbased_always_on',
+        'parentbased_always_off',
+        'parentbased_traceidratio',
+        'always_on',
+        'always_off',
+        'traceidratio',
+      ],
+      default: 'parentbased_always_on',
+      description:
+        'Which requests are traced: all, none, or the part that OTEL_TRACES_SAMPLER_ARG says. With `parentbased_…` this is for requests without a `traceparent`; others are traced where that says so.',
+    },
+    otelTracesSamplerArg: {
+      type: 'number',
+      minimum: 0,
+      maximum: 1,
+      default: 1,
+      description: 'The part of requests that `…traceidratio` traces: 0.01 is one in a hundred.',
     },
   },
 } as const;

@@ -14,6 +14,9 @@ const MARGIN_MS = 500;
 /** For the app to flush and to release what it holds, once no request is open. */
 export const CLOSE_MS = 500;
 
+/** For the last spans to reach their receiver, out of what the drain has left; so long as CLOSE_MS they may take in any case. */
+export const FLUSH_MS = 1000;
+
 /** From the signal to the end of a process that serves. */
 export function drainBudgetMs(config: Config): number {
   return config.drainDelayMs + config.drainTimeoutMs + CLOSE_MS;

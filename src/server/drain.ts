@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../app/types.ts';
-import { CLOSE_MS } from '../config/timing.ts';
+import { CLOSE_MS, FLUSH_MS } from '../config/timing.ts';
 import type { Connections } from './connections.ts';
 import type { Patience } from './patience.ts';
 
@@ -34,6 +34,8 @@ export async function drain(
   const cut = [...requests.open];
   connections.destroy();
   const settledMs = patience.elapsedMs;
+  // Spans that nobody takes are no failure, and wait only as long as the drain might have taken anyway.
+  const told = app.endTracing(Math.min(FLUSH_MS, patience.remainingMs + CLOSE_MS));
   const closing = app.close().then(
     () => true,
     (failure: unknown) => {
@@ -42,6 +44,7 @@ export async function drain(
     },
   );
   const isReleased = await Promise.race([closing, sleep(CLOSE_MS, false, { ref: false })]);
+  await told;
   lifecycle.advance('closed');
   const endMs = patience.elapsedMs;
 

@@ -103,6 +103,41 @@ describe('the configuration', () => {
     },
   );
 
+  it.each(['http://localhost:4318', 'https://user:p%40ss@traces.example/otlp/', 'http://[::1]:4318'])(
+    'sends traces to %s',
+    (url) => {
+      expect(readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: url }).otelExporterOtlpEndpoint).toBe(url);
+    },
+  );
+
+  it.each([
+    'localhost:4318',
+    'grpc://hunter2:4317',
+    'http://',
+    'http://hunter2:99999',
+    'http://localhost:4318?key=hunter2',
+    'http://localhost:4318/#hunter2',
+    '/v1/traces',
+  ])('sends no traces to %s, and does not repeat it', (url) => {
+    expect(problemsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).toEqual([
+      'OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL without a query, as in http://localhost:4318, got another value (hidden)',
+    ]);
+  });
+
+  it.each([
+    ['0', 0],
+    ['0.01', 0.01],
+    ['1.0', 1],
+  ])('traces the part %s of requests', (text, part) => {
+    expect(readConfig({ OTEL_TRACES_SAMPLER_ARG: text }).otelTracesSamplerArg).toBe(part);
+  });
+
+  it.each(['1.1', '-0.1', '1e-2', '.5', '1.', '50%', 'NaN'])('traces no part of requests that is %s', (text) => {
+    expect(problemsOf({ OTEL_TRACES_SAMPLER_ARG: text })).toEqual([
+      `OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1, got "${text}"`,
+    ]);
+  });
+
   it('never fails otherwise, whatever is in the environment', () => {
     const environment = fc.record(
       Object.fromEntries(settingNames.map((name) => [variableOf(name), fc.string({ maxLength: 20 })])),
@@ -137,6 +172,15 @@ describe('a setting', () => {
   it('that is secret is not shown', () => {
     expect(show({ type: 'string', writeOnly: true }, 'hunter2')).toBe('(hidden)');
     expect(show({ type: 'string' }, 'plain')).toBe('plain');
+  });
+
+  it.each([
+    ['https://traces.example/otlp', 'https://traces.example/otlp'],
+    ['', ''],
+    ['https://user:hunter2@traces.example/otlp', 'https://(hidden)@traces.example/otlp'],
+    ['https:hunter2@traces.example', 'https://(hidden)@traces.example/'],
+  ])('that is the URL %s is shown without its credentials', (url, shown) => {
+    expect(show(settings.properties.otelExporterOtlpEndpoint, url)).toBe(shown);
   });
 
   it('is described in words', () => {

@@ -47,6 +47,16 @@ describe.each(ENTRIES)('%s', (entry) => {
     expect(late.filter((name) => service.output.includes(name))).toEqual([]);
   });
 
+  it('loads OpenTelemetry where traces are to go somewhere, and does not need it to be there', async () => {
+    const environment = {
+      NODE_OPTIONS: `--import=${TELL_LOADED}`,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}`,
+    };
+    const service = new Service(entry, environment, { args: ['--check'] });
+    expect(await service.ended()).toBe(0);
+    expect(service.output).toContain('/node_modules/@opentelemetry/sdk-trace/');
+  });
+
   it('ends a check although a plugin goes on', async () => {
     const service = new Service(entry, { LEAVES_TIMER: '1' }, { args: ['--check'] });
     expect(await service.ended()).toBe(0);

@@ -1,11 +1,20 @@
-// To be preloaded into a real process: when that ends, it tells all that was loaded of Node's own modules and of CommonJS.
+// To be preloaded into a real process: when that ends, it tells all that was loaded: of Node's own modules, and of others by import or require.
 import { writeSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { registerHooks } from 'node:module';
 
-const { cache } = createRequire(import.meta.url);
+/** @type {Set<string>} */
+const loaded = new Set();
+
+registerHooks({
+  resolve(specifier, context, next) {
+    const found = next(specifier, context);
+    loaded.add(found.url);
+    return found;
+  },
+});
 
 process.on('exit', () => {
   const { moduleLoadList } = /** @type {{ moduleLoadList: string[] }} */ (/** @type {unknown} */ (process));
   // In one piece: console.log would leave the rest to a process that ends.
-  writeSync(1, [...moduleLoadList, ...Object.keys(cache)].join('\n'));
+  writeSync(1, [...moduleLoadList, ...loaded].join('\n'));
 });

@@ -30,10 +30,12 @@ export type ApiReferenceOptions = {
 export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }, done) => {
   let document: OpenApi | undefined;
   let page: Promise<{ html: string; policy: string }> | undefined;
+  const config = { isTraced: false };
 
   app.get(
     '/openapi.json',
     {
+      config,
       schema: {
         summary: 'This API, as OpenAPI 3.1',
         response: { 200: { type: 'object', description: 'For programs that read OpenAPI.' } },
@@ -49,6 +51,7 @@ export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }
   app.get(
     '/docs',
     {
+      config,
       schema: {
         summary: 'This API, as a page for people',
         response: { 200: { description: 'The page.', content: { 'text/html': { schema: { type: 'string' } } } } },
