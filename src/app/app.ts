@@ -163,7 +163,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
 
   app.register(health, { lifecycle, checks, version: packageJson.version, worker, supervisor });
   app.register(apiReference, { routes, about: packageJson });
-  app.register(metricsRoute, { metrics, service: new ServiceMetrics(supervisor), askSiblings });
+  app.register(metricsRoute, { metrics, service: new ServiceMetrics(supervisor), supervisor, askSiblings });
   app.register(status, { vitals, readRecordings, supervisor, about: packageJson });
 
   app.register(hello);

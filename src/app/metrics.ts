@@ -190,7 +190,11 @@ export class Metrics {
 
   /** All of them, in Prometheus' text format. */
   async text(): Promise<string> {
-    this.#ofProcess ??= this.#watchProcess();
+    this.#ofProcess ??= this.#watchProcess().catch((error) => {
+      // There may have been no descriptor left: the next scrape is to have another try.
+      this.#ofProcess = undefined;
+      throw error;
+    });
     await this.#ofProcess;
     return this.registry.metrics();
   }

@@ -4,9 +4,6 @@ import type { FastifyRequest } from 'fastify';
 import { createServer } from './node-http.ts';
 import type { App } from './types.ts';
 
-/** Those who watch the service are few. */
-const CONNECTIONS_MAX = 256;
-
 /** A second server, for operations alone, where OPS_PORT asks for one: the first then knows nothing of them. */
 export class OpsPort {
   readonly server: Server;
@@ -15,7 +12,6 @@ export class OpsPort {
   /** @param options as those of the first server */
   constructor(app: App, options: ServerOptions) {
     this.server = createServer(options, app.routing);
-    this.server.maxConnections = CONNECTIONS_MAX;
     this.server.on('connection', (socket) => this.#sockets.add(socket));
     app.addHook('onRoute', (route) => {
       const { isOperation = false } = route.config ?? {};

@@ -61,6 +61,9 @@ const CLIENT_LEFT = 499;
 /** One that took longer is logged as a warning, also where requests are not logged. */
 const SLOW_MS = 1000;
 
+/** So long after the drain has begun. */
+const LASTING_ENDS_WITHIN_MS = 1000;
+
 /**
  * Follows every request from its headers to the last byte of its answer, or to the client's leaving, and does all that
  * each one needs in two places, for hooks are what costs most on the hot path: the common headers at the beginning, the
@@ -95,7 +98,10 @@ export class Requests {
     metrics.watchInFlight(() => this.inFlight);
     lifecycle.on('change', (state) => {
       if (state !== 'draining') return;
-      for (const { request, reply } of this.#open) this.#announceClose(request, reply);
+      for (const { request, reply, lastsSince } of this.#open) {
+        this.#announceClose(request, reply);
+        if (lastsSince !== undefined) endSoon(reply);
+      }
     });
   }
 
@@ -156,13 +162,14 @@ export class Requests {
 
   /**
    * This answer begins now and goes on until somebody has had enough, such as a stream of events. Its time is measured up to here, and
-   * it is complete whenever it ends.
+   * it is complete whenever it ends: whoever makes it ends it when the process drains, or a second later it is ended.
    */
   lasts(reply: FastifyReply): void {
     const open = this.of(reply);
     if (open === undefined || open.lastsSince !== undefined) return;
     open.lastsSince = performance.now();
     this.#lasting++;
+    if (this.#lifecycle.state === 'draining') endSoon(reply);
   }
 
   failed(reply: FastifyReply, failure: Error): void {
@@ -217,6 +224,11 @@ export class Requests {
     last.index = index;
     this.#open[index] = last;
   }
+}
+
+/** The client may not read what is to be the end. */
+function endSoon(reply: FastifyReply): void {
+  setTimeout(() => reply.raw.destroy(), LASTING_ENDS_WITHIN_MS).unref();
 }
 
 /** The bytes that went out since this was last asked. Those that tests inject have none. */

@@ -5,6 +5,13 @@ import { threadCount } from '../config/worker-count.ts';
 /** For what is not a connection from a client: files, pipes, connections to databases. */
 const RESERVED = 32;
 
+/** Of the other processes, those that ask at the same time. */
+export const SIBLINGS_MAX = 16;
+
+/** Where operations have a port of their own: so many, or this part of all descriptors. */
+const OPS_CONNECTIONS_MAX = 256;
+const OPS_PART = 1 / 8;
+
 /** The event loop of a thread has five; without them it cannot start. Threads for CPU work come with the first task. */
 const RESERVED_PER_THREAD = 8;
 
@@ -14,11 +21,24 @@ const RESERVED_PER_THREAD = 8;
  */
 export function affordableConnections(config: Config): number {
   try {
-    const [, openFiles] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-    if (openFiles === undefined) return Number.POSITIVE_INFINITY;
-    const reserved = RESERVED + RESERVED_PER_THREAD * threadCount(config);
-    return Math.max(1, Number(openFiles) - readdirSync('/proc/self/fd').length - reserved);
+    const reserved = RESERVED + SIBLINGS_MAX + RESERVED_PER_THREAD * threadCount(config) + opsConnections(config);
+    return Math.max(1, openFilesMax() - readdirSync('/proc/self/fd').length - reserved);
   } catch {
     return Number.POSITIVE_INFINITY;
   }
+}
+
+/** How many connections the port for operations may have, where there is one. */
+export function opsConnections({ opsPort }: Config): number {
+  if (opsPort === 'same') return 0;
+  try {
+    return Math.min(OPS_CONNECTIONS_MAX, Math.ceil(OPS_PART * openFilesMax()));
+  } catch {
+    return OPS_CONNECTIONS_MAX;
+  }
+}
+
+function openFilesMax(): number {
+  const [, openFiles] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+  return Number(openFiles ?? Number.POSITIVE_INFINITY);
 }

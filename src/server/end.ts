@@ -75,7 +75,7 @@ export function arrangeEnd(app: App, connections: Connections, config: Config, i
       const limits = patience ?? new Patience(0, 0, 0);
       app.lifecycle.advance('draining');
       const { requests } = app;
-      const atStart = { connections: connections.count, inFlight: requests.open.length };
+      const atStart = { connections: connections.count, inFlight: requests.inFlight };
       log.info({ signal: why, ...atStart }, 'draining');
       const answeredBefore = requests.answered;
       // In short steps, for the delay may be shortened.

@@ -1,24 +1,17 @@
 import { openSync, write, writeSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import type { Recorded } from '../app/operations/status/overview.ts';
-import { type About, Recording, SECONDS_KEPT } from '../app/operations/status/recording.ts';
+import { type About, Recording, SECONDS_KEPT, type Span } from '../app/operations/status/recording.ts';
 import type { App } from '../app/types.ts';
-import { hasLeft, isRunning, pidOf, type SiblingsFolder, unlink } from './siblings-folder.ts';
-
-/** In the names of the copies. */
-const COPY = '.recording';
-
-/** Of so many processes that have ended, what they noted is kept: more are a service that is in no state to be looked at. */
-const ENDED_MAX = 32;
-
-type Span = { readonly start: number; readonly end: number };
-
-const ALL: Span = { start: 0, end: Number.POSITIVE_INFINITY };
+import { COPY, Copies } from './copies.ts';
+import type { SiblingsFolder } from './siblings-folder.ts';
 
 const SECOND_MS = 1000;
 
 /** A timer may be early by so much. */
 const EARLY_MS = 50;
+
+/** Without a file, so often another try is made. */
+const RETRY_MS = 60_000;
 
 /**
  * Notes once a second what the app tells of itself, and keeps it for a quarter of an hour. Where there are siblings, each has a copy in
@@ -28,82 +21,67 @@ const EARLY_MS = 50;
 export class Recorder {
   readonly #app: App;
   readonly #folder: SiblingsFolder | undefined;
+  readonly #copies: Copies | undefined;
   readonly #recording: Recording;
   #copy: number | undefined;
   #isCopying = false;
   /** It is not all in the copy. */
-  #isBehind = false;
+  #isBehind = true;
+  #triedAt = Number.NEGATIVE_INFINITY;
   #hasTold = false;
   /** The last second that was noted, since 1970. */
   #last = secondBefore(Date.now());
+  #notedAt = performance.now();
 
   constructor(app: App, about: Pick<About, 'worker' | 'restarts'>, folder: SiblingsFolder | undefined) {
     this.#app = app;
     this.#folder = folder;
+    this.#copies = folder && new Copies(folder);
     const startedAt = Math.round(performance.timeOrigin);
     this.#recording = Recording.begin({ pid: process.pid, startedAt, readyAt: Date.now(), ...about }, app.vitals);
-    try {
-      this.#beginCopy();
-    } catch (error) {
-      this.#tellCopyFails(error);
-    }
-    process.on('exit', () => this.#end());
+    // Those of processes that have ended may be too many: nobody may look for long.
+    this.#copies?.list();
+    this.#openCopy();
+    if (this.#copy !== undefined) this.#writeNow(this.#recording.head);
+    process.on('exit', (code) => this.#end(code));
     this.#waitForSecond();
   }
 
   /** Of this process and of all others, those that ended less than a quarter of an hour ago too. */
   async read(): Promise<Recorded[]> {
-    const own = { recording: this.#recording, isRunning: true };
-    const read = await Promise.all(this.#listCopies().map((copy) => this.#readCopy(copy)));
-    return [own, ...read.filter((each) => each !== undefined)];
-  }
-
-  /** Those of others. Of the processes that have ended, the older ones' are removed. */
-  #listCopies(): { name: string; isRunning: boolean }[] {
-    const copies = (this.#folder?.list(COPY) ?? [])
-      .filter((name) => pidOf(name) !== process.pid)
-      .map((name) => ({ name, isRunning: !hasLeft(name) && isRunning(pidOf(name)) }));
-    const ended = copies
-      .filter((copy) => !copy.isRunning)
-      .sort((one, other) => startOf(one.name) - startOf(other.name));
-    for (const { name } of ended.splice(0, Math.max(0, ended.length - ENDED_MAX))) this.#remove(name);
-    return [...copies.filter((copy) => copy.isRunning), ...ended];
-  }
-
-  #remove(name: string): void {
-    if (this.#folder) unlink(this.#folder.file(name));
+    const others = (await this.#copies?.read()) ?? [];
+    return [{ recording: this.#recording, end: undefined }, ...others];
   }
 
   get #name(): string {
     return `${process.pid}-${this.#recording.about.startedAt}${COPY}`;
   }
 
-  #beginCopy(): void {
-    if (this.#folder === undefined) return;
-    this.#listCopies();
-    this.#copy = openSync(this.#folder.file(this.#name), 'w', 0o600);
-    writeSync(this.#copy, this.#recording.head);
+  #openCopy(): void {
+    if (this.#folder === undefined || performance.now() - this.#triedAt < RETRY_MS) return;
+    this.#triedAt = performance.now();
+    try {
+      this.#copy = openSync(this.#folder.file(this.#name), 'w', 0o600);
+    } catch (error) {
+      this.#tellCopyFails(error);
+    }
   }
 
-  async #readCopy({ name, isRunning }: { name: string; isRunning: boolean }): Promise<Recorded | undefined> {
-    const bytes = await readFile(this.#folder?.file(name) ?? '').catch(() => undefined);
-    const recording = bytes && Recording.read(new Uint8Array(bytes));
-    const isOld = recording?.lastUntil(secondBefore(Date.now()) + 1) === undefined;
-    if (!isRunning && isOld) this.#remove(name);
-    return recording && { recording, isRunning };
-  }
-
-  #end(): void {
-    // What is left, and the state in which it ends.
-    const span = this.#note(this.#last + 1);
-    const { start, end } = this.#isCopying || this.#isBehind ? ALL : span;
+  #writeNow({ start, end }: Span): void {
     const bytes = this.#recording.bytes.subarray(start, end);
     try {
       if (this.#copy !== undefined) writeSync(this.#copy, bytes, 0, bytes.length, start);
-    } catch {
-      // It could not be copied before either.
+      this.#isBehind = false;
+    } catch (error) {
+      this.#tellCopyFails(error);
     }
-    this.#folder?.leave(this.#name);
+  }
+
+  #end(code: number): void {
+    // What is left, and the state in which it ends.
+    const span = this.#note(this.#last + 1);
+    this.#writeNow(this.#isCopying || this.#isBehind ? this.#recording.all : span);
+    this.#folder?.leave(this.#name, code);
   }
 
   /** All processes at the same time, so that whoever tells of a second finds it whole. */
@@ -117,26 +95,30 @@ export class Recorder {
 
   /** @returns the bytes that have changed */
   #note(second: number): Span {
-    // Where the loop stood still, what happened since is spread over all these seconds; where the clock was set back, it goes on from there.
-    const seconds = Math.min(Math.max(1, second - this.#last), SECONDS_KEPT);
-    const values = this.#app.vitals.note(seconds);
+    const now = performance.now();
+    // Where the loop stood still, what happened since is spread over all these seconds. Where the clock was set, it is not, and goes on
+    // from there.
+    const elapsed = Math.ceil((now - this.#notedAt) / SECOND_MS);
+    const seconds = Math.min(Math.max(1, second - this.#last), elapsed, SECONDS_KEPT);
+    this.#notedAt = now;
     this.#last = second;
+    const values = this.#app.vitals.note(seconds);
     const spans = Array.from({ length: seconds }, (_, ago) => this.#recording.write(second - ago, values));
-    return spans.length === 1 && spans[0] ? spans[0] : ALL;
+    return spans.length === 1 && spans[0] ? spans[0] : this.#recording.all;
   }
 
   #copyRows(span: Span): void {
+    if (this.#copy === undefined) this.#openCopy();
     if (this.#copy === undefined) return;
     // One that takes so long is not to have others behind it: the next one writes all.
     if (this.#isCopying) {
       this.#isBehind = true;
       return;
     }
-    const { start, end } = this.#isBehind ? ALL : span;
+    const { start, end } = this.#isBehind ? this.#recording.all : span;
     this.#isBehind = false;
-    const bytes = this.#recording.bytes.subarray(start, end);
     this.#isCopying = true;
-    write(this.#copy, bytes, 0, bytes.length, start, (error) => {
+    write(this.#copy, this.#recording.bytes, start, end - start, start, (error) => {
       this.#isCopying = false;
       if (error) this.#tellCopyFails(error);
     });
@@ -146,14 +128,9 @@ export class Recorder {
   #tellCopyFails(error: unknown): void {
     this.#isBehind = true;
     if (!this.#hasTold)
-      this.#app.log.warn({ err: error }, 'what /status tells of this process, others do not find: no file');
+      this.#app.log.warn({ err: error }, '/status of other processes does not show this one: it cannot write its file');
     this.#hasTold = true;
   }
-}
-
-/** When the process of a copy has started. */
-function startOf(name: string): number {
-  return Number(/-(\d+)/.exec(name)?.[1]);
 }
 
 /** The last one that is over. */

@@ -6,7 +6,7 @@ import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
 import { takeSignals } from '../entry.js';
 import { Connections } from './connections.ts';
-import { affordableConnections } from './descriptors.ts';
+import { affordableConnections, opsConnections } from './descriptors.ts';
 import { arrangeEnd, type End } from './end.ts';
 import { LinesOfTurn } from './lines-of-turn.ts';
 import { type ListenAt, listen } from './listen.ts';
@@ -136,6 +136,7 @@ function tellAlone(app: App, error: unknown): void {
 function boundConnections(app: App, config: Config): void {
   const { maxConnections } = config;
   const affordable = affordableConnections(config);
+  if (app.opsServer) app.opsServer.maxConnections = opsConnections(config);
   if (affordable >= maxConnections) return;
   app.server.maxConnections = affordable;
   app.log.warn(

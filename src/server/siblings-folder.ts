@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const LEFT = '.left';
+/** In the names of files that are left behind; the exit code follows. */
+const LEFT = '.left-';
+
+const CODE = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * Where the processes that serve together leave what the others are to find: the workers of one supervisor, or PM2's instances of one
@@ -22,13 +25,21 @@ export class SiblingsFolder {
    */
   constructor(parentPid: number, service: string) {
     const user = process.getuid?.() ?? 0;
-    const base = path.join(tmpdir(), `mainstay-${user}`);
-    makeFolder(base);
-    const { uid, mode } = lstatSync(base);
-    if (uid !== user || (mode & 0o077) !== 0) throw new Error(`${base} is not, or not only, this user's: remove it`);
-    this.#path = path.join(base, `${parentPid}-${hash(service)}`);
+    const users = path.join(tmpdir(), `mainstay-${user}`);
+    makeFolder(users);
+    const { uid, mode } = lstatSync(users);
+    if (uid !== user || (mode & 0o077) !== 0) throw new Error(`${users} is not, or not only, this user's: remove it`);
+    // Containers may share the folder for temporary files, and pids mean something else in each of them.
+    const namespace = path.join(users, hash(pidNamespace()));
+    makeFolder(namespace);
+    this.#path = path.join(namespace, `${parentPid}-${hash(`${CODE} ${service}`)}`);
+    this.make();
+    for (const other of namesIn(namespace)) if (!isRunning(pidOf(other))) removeLeft(path.join(namespace, other));
+  }
+
+  /** The last process before this one may just have removed it. */
+  make(): void {
     makeFolder(this.#path);
-    for (const other of readdirSync(base)) if (!isRunning(pidOf(other))) removeLeft(path.join(base, other));
   }
 
   file(name: string): string {
@@ -40,24 +51,25 @@ export class SiblingsFolder {
     return namesIn(this.#path).filter((name) => name.includes(part));
   }
 
-  /** This process ends, and leaves a file behind, marked as what it is. All of it goes with the last process. */
-  leave(name: string): void {
+  /** This process ends, and leaves a file behind, marked with its exit code. All of it goes with the last process. */
+  leave(name: string, code: number): void {
     try {
-      renameSync(this.file(name), this.file(name + LEFT));
+      renameSync(this.file(name), this.file(`${name}${LEFT}${code}`));
     } catch {
       // It could not be made.
     }
     // Several may end at once, each of which runs yet: the marks tell.
     const isLast = !this.list('').some(
-      (other) => !hasLeft(other) && pidOf(other) !== process.pid && isRunning(pidOf(other)),
+      (other) => exitCodeOf(other) === undefined && pidOf(other) !== process.pid && isRunning(pidOf(other)),
     );
     if (isLast) removeLeft(this.#path);
   }
 }
 
-/** Whether the process has left it behind, and ends. */
-export function hasLeft(name: string): boolean {
-  return name.endsWith(LEFT);
+/** @returns the exit code of a process that has left the file behind, and undefined of one that runs or was killed */
+export function exitCodeOf(name: string): number | undefined {
+  const [, code] = name.split(LEFT);
+  return code === undefined ? undefined : Number(code);
 }
 
 /** The process that a file, or a folder, is named after. */
@@ -85,7 +97,7 @@ export function unlink(file: string): void {
 /** But for what is somebody's who still runs: workers that lost their parent drain. */
 function removeLeft(folder: string): void {
   for (const name of namesIn(folder)) {
-    if (hasLeft(name) || !isRunning(pidOf(name))) unlink(path.join(folder, name));
+    if (exitCodeOf(name) !== undefined || !isRunning(pidOf(name))) unlink(path.join(folder, name));
   }
   try {
     rmdirSync(folder);
@@ -102,16 +114,17 @@ function makeFolder(folder: string): void {
   }
 }
 
-/** Containers may share the folder for temporary files, and their processes have the same pids. */
-function hash(service: string): string {
-  let namespace = '';
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** Only Linux has them. */
+function pidNamespace(): string {
   try {
-    namespace = readlinkSync('/proc/self/ns/pid');
+    return readlinkSync('/proc/self/ns/pid');
   } catch {
-    // Only Linux has them.
+    return '';
   }
-  const code = fileURLToPath(new URL('../..', import.meta.url));
-  return createHash('sha256').update(`${namespace} ${code} ${service}`).digest('hex').slice(0, 16);
 }
 
 function namesIn(folder: string): string[] {

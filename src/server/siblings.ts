@@ -1,12 +1,16 @@
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { SIBLINGS_MAX } from './descriptors.ts';
 import { isRunning, pidOf, type SiblingsFolder, unlink } from './siblings-folder.ts';
 
 /** A sibling that is so late is busy, or dying: it is not to keep the answer waiting. */
 const PATIENCE_MS = 500;
 
 const QUESTION_MAX_CHARACTERS = 64;
-const CONNECTIONS_MAX = 64;
+
+/** A process that has made its socket listens on it long before that. */
+const STARTED_AFTER_MS = 10_000;
 
 /** In the names of the sockets. */
 const SOCKET = '.sock';
@@ -40,7 +44,7 @@ export class Siblings {
     this.#folder = folder;
     this.#answers = answers;
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#answer(socket));
-    this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.maxConnections = SIBLINGS_MAX;
     this.#server.unref();
   }
 
@@ -60,6 +64,7 @@ export class Siblings {
     const own = this.#socketOf(process.pid);
     // Of a process that had the same pid.
     unlink(own);
+    this.#folder.make();
     this.#server.listen(own);
     await once(this.#server, 'listening');
     process.on('exit', () => unlink(own));
@@ -100,7 +105,7 @@ export class Siblings {
       socket.on('error', ({ code }: NodeJS.ErrnoException) => {
         isGone = code === 'ENOENT';
         // Left behind by a kill. One that is only just starting refuses as well, and needs its socket.
-        if (code === 'ECONNREFUSED' && !isRunning(pid)) unlink(this.#socketOf(pid));
+        if (code === 'ECONNREFUSED' && (!isRunning(pid) || isOld(this.#socketOf(pid)))) unlink(this.#socketOf(pid));
       });
       socket.on('close', () => {
         clearTimeout(timer);
@@ -110,4 +115,10 @@ export class Siblings {
       socket.end(question);
     });
   }
+}
+
+/** The pid may be that of another process now. */
+function isOld(socket: string): boolean {
+  const { mtimeMs = Date.now() } = statSync(socket, { throwIfNoEntry: false }) ?? {};
+  return Date.now() - mtimeMs > STARTED_AFTER_MS;
 }

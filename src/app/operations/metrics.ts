@@ -3,6 +3,7 @@ import type { Metrics } from '../metrics.ts';
 import { Registry } from '../prom-client.ts';
 import type { Plugin } from '../types.ts';
 import type { ServiceMetrics } from './service-metrics.ts';
+import type { SupervisorState } from './supervisor-state.ts';
 
 /** Asks the other processes of the service; `missing` are those that are there and did not answer. */
 export type AskSiblings = (question: 'metrics') => Promise<{ answers: readonly string[]; missing: number }>;
@@ -11,6 +12,7 @@ export type MetricsOptions = {
   /** Of this process. */
   readonly metrics: Metrics;
   readonly service: ServiceMetrics;
+  readonly supervisor: () => SupervisorState | undefined;
   readonly askSiblings: AskSiblings;
 };
 
@@ -20,10 +22,12 @@ const telling = {
 } as const;
 
 /** `/metrics` in Prometheus' text format: whichever process is asked, tells those of all. */
-export const metricsRoute: Plugin<MetricsOptions> = (app, { metrics, service, askSiblings }, done) => {
+export const metricsRoute: Plugin<MetricsOptions> = (app, { metrics, service, supervisor, askSiblings }, done) => {
   const collect = async () => {
     const [own, { answers, missing }] = await Promise.all([metrics.text(), askSiblings('metrics')]);
-    return mergeExpositions([await service.text(missing), own, ...answers]);
+    // The supervisor knows of those, too, that nobody finds.
+    const unseen = (supervisor()?.ready ?? 0) - 1 - answers.length;
+    return mergeExpositions([await service.text(Math.max(missing, unseen)), own, ...answers]);
   };
   /** Who asks meanwhile gets the same, so that many who ask cost no more than one. */
   let collecting: Promise<string> | undefined;

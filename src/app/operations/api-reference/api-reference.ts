@@ -58,7 +58,11 @@ export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }
       } as const,
     },
     async (_request, reply) => {
-      page ??= makePage(routes, about);
+      page ??= makePage(routes, about).catch((error) => {
+        // There may have been no descriptor left: the next one is to have another try.
+        page = undefined;
+        throw error;
+      });
       const { html, policy } = await page;
       reply.type('text/html; charset=utf-8').header('cache-control', 'no-cache');
       return reply.header('content-security-policy', policy).send(html);

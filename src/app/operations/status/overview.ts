@@ -6,8 +6,8 @@ import type { Beginning, Mark, Point, Situation, WorkerRow } from './messages.ts
 import { STATE } from './process-vitals.ts';
 import { type Recording, SECONDS_KEPT } from './recording.ts';
 
-/** What a process has noted, and whether it still runs. */
-export type Recorded = { readonly recording: Recording; readonly isRunning: boolean };
+/** What a process has noted, and how it has ended, if it has: by itself and well, or else it was lost. */
+export type Recorded = { readonly recording: Recording; readonly end: 'left' | 'lost' | undefined };
 
 /** Of this process and of all others of the service, those that ended in the last quarter of an hour too. */
 export type ReadRecordings = () => Promise<readonly Recorded[]>;
@@ -83,24 +83,24 @@ export class Overview {
       series.filter(({ headline }) => headline !== undefined),
     );
     const rows = recorded
-      .filter(({ isRunning }) => isRunning)
+      .filter(({ end }) => end === undefined)
       .map(({ recording }): WorkerRow => {
         const { about } = recording;
         const supervised = known.get(about.pid);
         known.delete(about.pid);
         const last = recording.lastUntil(Math.floor(now / 1000));
-        const at = last ?? 0;
+        const noted = (column: string) => (last === undefined ? undefined : recording.at(last, column));
         return {
           worker: about.worker,
           pid: about.pid,
           // It begins to note when it is ready.
-          state: supervised?.state ?? STATES[recording.at(at, STATE)?.[0] ?? STATES.indexOf('ready')] ?? 'ready',
+          state: supervised?.state ?? STATES[noted(STATE)?.[0] ?? STATES.indexOf('ready')] ?? 'ready',
           startedAt: about.startedAt,
           restarts: supervised?.restarts ?? about.restarts ?? null,
           silentSeconds: last === undefined ? 0 : Math.max(0, Math.floor(now / 1000) - last - 1),
           values: headlines.map(({ vital, combine }) => {
-            const noted = recording.at(at, vital.name);
-            return noted === undefined ? null : rounded(combine([noted]));
+            const numbers = noted(vital.name);
+            return numbers === undefined ? null : rounded(combine([numbers]));
           }),
         };
       })
@@ -123,7 +123,7 @@ export class Overview {
 /** The last second that all who run have noted, or should have. */
 function toldUntil(recorded: readonly Recorded[], now: number): number {
   const told = recorded
-    .filter(({ isRunning }) => isRunning)
+    .filter(({ end }) => end === undefined)
     .map(({ recording }) => recording.lastUntil(now))
     .filter((second) => second !== undefined);
   return Math.max(now - 1 - PATIENCE_SECONDS, Math.min(now - 1, ...told));
@@ -131,13 +131,11 @@ function toldUntil(recorded: readonly Recorded[], now: number): number {
 
 function marksOf(recorded: readonly Recorded[], now: number): Mark[] {
   const oldest = now - 1000 * SECONDS_KEPT;
-  const marks = recorded.flatMap(({ recording, isRunning }): Mark[] => {
+  const marks = recorded.flatMap(({ recording, end }): Mark[] => {
     const { worker, readyAt } = recording.about;
     const ready: Mark = { at: readyAt, worker, what: 'ready' };
-    const last = isRunning ? undefined : recording.lastUntil(Math.floor(now / 1000));
-    if (last === undefined) return [ready];
-    const state = STATES[recording.at(last, STATE)?.[0] ?? 0];
-    return [ready, { at: 1000 * (last + 1), worker, what: state === 'ready' ? 'lost' : 'left' }];
+    const last = recording.lastUntil(Math.floor(now / 1000));
+    return end === undefined || last === undefined ? [ready] : [ready, { at: 1000 * (last + 1), worker, what: end }];
   });
   return marks.filter(({ at }) => at > oldest).sort((one, other) => one.at - other.at);
 }

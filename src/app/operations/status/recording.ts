@@ -19,6 +19,9 @@ export type About = {
   readonly restarts?: number;
 };
 
+/** Of the bytes. */
+export type Span = { readonly start: number; readonly end: number };
+
 type Head = About & { readonly format: number; readonly columns: Vitals['columns'] };
 
 /**
@@ -40,22 +43,26 @@ export class Recording {
     const head: Head = { ...about, format: FORMAT, columns: vitals.columns };
     const json = new TextEncoder().encode(JSON.stringify(head));
     const rowsAt = NUMBER_BYTES + json.length + (-json.length & (NUMBER_BYTES - 1));
-    const bytes = new Uint8Array(rowsAt + SECONDS_KEPT * rowLengthOf(head) * NUMBER_BYTES);
+    const bytes = new Uint8Array(sizeOf(head, rowsAt));
     new Float64Array(bytes.buffer, 0, 1).set([json.length]);
     bytes.set(json, NUMBER_BYTES);
     return new Recording(head, rowsAt, bytes);
   }
 
-  /** @returns undefined for what is none, or none yet, or one of another version */
-  static read(bytes: Uint8Array<ArrayBuffer>): Recording | undefined {
-    if (bytes.length < NUMBER_BYTES) return undefined;
-    const [headLength = 0] = new Float64Array(bytes.buffer, 0, 1);
+  /**
+   * @param copy a part of the bytes, from the first one on
+   * @returns undefined for what is none, or none yet, or one of another version
+   */
+  static read(copy: Buffer): Recording | undefined {
+    if (copy.length < NUMBER_BYTES) return undefined;
+    const [headLength = 0] = new Float64Array(Uint8Array.from(copy.subarray(0, NUMBER_BYTES)).buffer);
     const rowsAt = NUMBER_BYTES + headLength + (-headLength & (NUMBER_BYTES - 1));
     try {
-      const head = JSON.parse(
-        new TextDecoder().decode(bytes.subarray(NUMBER_BYTES, NUMBER_BYTES + headLength)),
-      ) as Head;
-      return head.format === FORMAT ? new Recording(head, rowsAt, bytes) : undefined;
+      const head: Head = JSON.parse(copy.toString('utf8', NUMBER_BYTES, NUMBER_BYTES + headLength));
+      if (head.format !== FORMAT) return undefined;
+      const bytes = new Uint8Array(sizeOf(head, rowsAt));
+      bytes.set(copy.subarray(0, bytes.length));
+      return new Recording(head, rowsAt, bytes);
     } catch {
       return undefined;
     }
@@ -71,23 +78,28 @@ export class Recording {
       this.#columns.set(name, [start, start + width]);
       start += width;
     }
-    // Of a file, the last row may be half there.
-    this.#rows = new Float64Array(bytes.buffer, rowsAt, Math.floor((bytes.length - rowsAt) / NUMBER_BYTES));
+    this.#rows = new Float64Array(bytes.buffer, rowsAt);
   }
 
-  /** The bytes before the first row. */
-  get head(): Uint8Array<ArrayBuffer> {
-    return this.bytes.subarray(0, this.#rowsAt);
+  /** All before the first row. */
+  get head(): Span {
+    return { start: 0, end: this.#rowsAt };
   }
 
-  /** @returns where the row is among the bytes */
-  write(second: number, values: readonly number[]): { start: number; end: number } {
-    const start = this.#startOf(second);
-    this.#rows.set([second, ...values], start);
-    return {
-      start: this.#rowsAt + start * NUMBER_BYTES,
-      end: this.#rowsAt + (start + this.#rowLength) * NUMBER_BYTES,
-    };
+  get all(): Span {
+    return { start: 0, end: this.bytes.length };
+  }
+
+  /** @returns where these rows are, or all, where they are not together */
+  span(first: number, last: number): Span {
+    const start = this.#rowsAt + this.#startOf(first) * NUMBER_BYTES;
+    const end = this.#rowsAt + (this.#startOf(last) + this.#rowLength) * NUMBER_BYTES;
+    return start < end ? { start, end: Math.min(end, this.bytes.length) } : this.all;
+  }
+
+  write(second: number, values: readonly number[]): Span {
+    this.#rows.set([second, ...values], this.#startOf(second));
+    return this.span(second, second);
   }
 
   /** @returns what it noted in this second, or undefined if it did not */
@@ -109,6 +121,10 @@ export class Recording {
   #startOf(second: number): number {
     return (second % SECONDS_KEPT) * this.#rowLength;
   }
+}
+
+function sizeOf(head: Head, rowsAt: number): number {
+  return rowsAt + SECONDS_KEPT * rowLengthOf(head) * NUMBER_BYTES;
 }
 
 /** The time and the numbers. */

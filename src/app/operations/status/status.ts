@@ -51,7 +51,13 @@ export const status: Plugin<StatusOptions> = (app, options, done) => {
   app.addHook('onClose', async () => viewers.end());
 
   app.get('/status', { config, schema: showing }, async (_request, reply) => {
-    page ??= import('./page.ts').then(({ makePage }) => makePage(about));
+    page ??= import('./page.ts')
+      .then(({ makePage }) => makePage(about))
+      .catch((error) => {
+        // There may have been no descriptor left: the next one is to have another try.
+        page = undefined;
+        throw error;
+      });
     const { html, policy } = await page;
     reply.type('text/html; charset=utf-8').header('cache-control', 'no-cache');
     return reply.header('content-security-policy', policy).send(html);

@@ -47,7 +47,7 @@ export class Viewers {
     if (this.#streams.size >= VIEWERS_MAX) {
       throw new Busy('TOO_MANY_VIEWERS', 'As many look at this page as may. Try again later.', RETRY_AFTER_SECONDS);
     }
-    const stream = new Readable({ read() {}, highWaterMark: UNREAD_MAX_BYTES });
+    const stream = new Readable({ read() {} });
     stream.push(`retry: ${RETRY_MS}\n\n`);
     if (this.#isEnding) {
       stream.push(null);
@@ -63,7 +63,7 @@ export class Viewers {
       stream.destroy();
       throw error;
     }
-    this.#timer ??= this.#nextSecond();
+    if (!this.#isEnding) this.#timer ??= this.#nextSecond();
     return stream;
   }
 
@@ -93,6 +93,7 @@ export class Viewers {
 
   async #tellAll(): Promise<void> {
     try {
+      await this.#beginAnew();
       const lasts = [...this.#streams.values()].filter((last) => last !== undefined);
       // Those who came later have been told more.
       const situation = await this.#overview.since(Math.min(...lasts));
@@ -112,10 +113,19 @@ export class Viewers {
     this.#timer = this.#streams.size === 0 || this.#isEnding ? undefined : this.#nextSecond();
   }
 
+  /** Where the clock was set back, what was told lies ahead. */
+  async #beginAnew(): Promise<void> {
+    const now = Date.now() / 1000;
+    for (const [stream, last = 0] of this.#streams) {
+      if (last > now) this.#tell(stream, await this.#tellBeginning());
+    }
+  }
+
   #tell(stream: Readable, { text, last }: Told): void {
     if (!this.#streams.has(stream)) return;
     this.#streams.set(stream, last ?? this.#streams.get(stream) ?? 0);
-    if (!stream.push(text)) stream.destroy();
+    if (stream.readableLength > UNREAD_MAX_BYTES) stream.destroy();
+    else stream.push(text);
   }
 }
 

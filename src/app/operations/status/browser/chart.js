@@ -51,7 +51,7 @@ export class Chart {
     this.unit = unit;
     this.series = series;
     this.data = data;
-    this.values = series.map(() => element('output', {}));
+    this.values = series.map(() => element('span', { class: 'value' }));
     this.canvas = element('div', { role: 'img', 'aria-label': `Chart: ${title}` });
     const legend = series.map(({ label }, index) =>
       element(
@@ -65,7 +65,14 @@ export class Chart {
     const caption = element('figcaption', {}, title);
     parent.append(element('figure', {}, caption, this.canvas, element('ul', {}, ...legend)));
     this.draw();
-    new ResizeObserver(() => this.plot?.setSize(this.size)).observe(this.canvas);
+    this.observer = new ResizeObserver(() => this.plot?.setSize(this.size));
+    this.observer.observe(this.canvas);
+  }
+
+  /** Else the plots that follow each other's cursor would keep it for ever. */
+  destroy() {
+    this.observer.disconnect();
+    this.plot?.destroy();
   }
 
   get size() {
@@ -121,8 +128,8 @@ export class Chart {
   tell() {
     const [times, ...columns] = this.data();
     const index = this.plot?.cursor.idx ?? times.length - 1;
-    for (const [number, output] of this.values.entries()) {
-      output.textContent = numberWords(columns[number]?.[index], this.unit);
+    for (const [number, value] of this.values.entries()) {
+      value.textContent = numberWords(columns[number]?.[index], this.unit);
     }
   }
 }

@@ -45,6 +45,7 @@ function begin(beginning) {
   times = [];
   columns = panels.flatMap(({ series }) => series.map(() => []));
   keep(beginning);
+  for (const chart of charts) chart.destroy();
   byId('charts').replaceChildren();
   let start = 0;
   charts = panels.map((panel) => {
@@ -62,8 +63,8 @@ function keep({ points, now }) {
     times.push(time);
     for (const [index, value] of values.entries()) columns[index]?.push(value);
   }
-  const old = times.findIndex((time) => time > now / 1000 - secondsKept);
-  for (const numbers of [times, ...columns]) numbers.splice(0, Math.max(0, old));
+  const old = times.filter((time) => time <= now / 1000 - secondsKept).length;
+  for (const numbers of [times, ...columns]) numbers.splice(0, old);
 }
 
 /** @param {Situation} situation */
