@@ -129,7 +129,10 @@ async function joinSiblings(app: App, folder: SiblingsFolder): Promise<Siblings 
 }
 
 function tellAlone(app: App, error: unknown): void {
-  app.log.warn({ err: error }, 'the metrics of the other processes cannot be told: no socket for them to answer on');
+  app.log.warn(
+    { err: error },
+    'the others do not find this process: there is no place for its files in TMPDIR, or the path is too long for a socket',
+  );
 }
 
 /** Refusing the next connection is better than running out of descriptors, when nothing works any more. */

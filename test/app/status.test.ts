@@ -2,6 +2,7 @@ import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { listeningApp, readyApp } from '../support/app.ts';
 import { metricOf } from '../support/metrics.ts';
+import { RawConnection } from '../support/raw.ts';
 import { Viewer } from '../support/status.ts';
 
 describe('/status', () => {
@@ -69,6 +70,21 @@ describe('the stream of /status', () => {
     const again = await fetch(`${url}/status/stream`);
     expect(again.status).toBe(200);
     expect(await again.text()).toBe('retry: 500\n\n');
+  });
+
+  it('ends as well where its reader does not read', async () => {
+    const { app, url } = await listeningApp({}, (app) => {
+      app.get('/flood', (_request, reply) => {
+        app.requests.lasts(reply);
+        return reply.type('text/plain').send('x'.repeat(64 * 1024 * 1024));
+      });
+    });
+    const reader = new RawConnection(url).send('GET /flood HTTP/1.1\r\nHost: x\r\n\r\n');
+    await reader.until('HTTP/1.1 200');
+    reader.socket.pause();
+    app.lifecycle.advance('draining');
+    await expect.poll(() => app.requests.open.length).toBe(0);
+    expect(app.requests.answered).toBe(1);
   });
 
   it('is for so many at a time, and the others are told', async () => {

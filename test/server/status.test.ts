@@ -76,6 +76,16 @@ describe('what is told of the past', () => {
     expect(ready(after.situation.workers).map(({ restarts }) => restarts)).toEqual([1, 1]);
   });
 
+  it('tells a worker that failed from one that left', async () => {
+    const service = new Cluster();
+    const url = await service.started(2);
+    await fetch(`${url}/throw-later`, { headers: { connection: 'close' } });
+    await service.started(3);
+    const viewer = await Viewer.at(url);
+    await viewer.until(({ situation }) => situation.marks.some(({ what }) => what === 'lost'));
+    expect(viewer.situation.marks.filter(({ what }) => what === 'left')).toEqual([]);
+  });
+
   it('is removed when the service ends, and what was killed is when it starts again', async () => {
     const folder = temporaryFolder();
     const left = () => readdirSync(folder, { recursive: true }).filter((name) => /recording|sock/.test(String(name)));

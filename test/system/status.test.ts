@@ -60,6 +60,9 @@ describe.each(Object.entries(SCREENS))('/status on %s', (where, context) => {
     // The one that told is replaced as well: the page goes on with another one, and what was before is still there.
     await state.getByText('2 processes, ready').waitFor();
     await expect.poll(() => lines(page, 'ready')).toBeGreaterThan(before);
+    // Those of before the reload are gone.
+    const charts = await page.getByRole('img').count();
+    expect(await page.evaluate("uPlot.sync('status').plots.length")).toBe(charts);
     await page.mouse.move(0, 0);
     mkdirSync(SCREENSHOTS, { recursive: true });
     await page.screenshot({ path: path.join(SCREENSHOTS, `status on ${where}.png`), fullPage: true });
