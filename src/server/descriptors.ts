@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Config } from '../config/settings.ts';
 import { threadCount } from '../config/worker-count.ts';
 
-/** For what is not a connection from a client: files, pipes, connections to databases. */
+/** For what is not a connection from a client: files, pipes, connections to databases and between processes. */
 const RESERVED = 32;
 
-/** Of the other processes, those that ask at the same time. */
-export const SIBLINGS_MAX = 16;
+/** So many of these may be from the other processes. */
+export const SIBLINGS_MAX = 8;
 
 /** Where operations have a port of their own: so many, or this part of all descriptors. */
 const OPS_CONNECTIONS_MAX = 256;
@@ -21,7 +21,7 @@ const RESERVED_PER_THREAD = 8;
  */
 export function affordableConnections(config: Config): number {
   try {
-    const reserved = RESERVED + SIBLINGS_MAX + RESERVED_PER_THREAD * threadCount(config) + opsConnections(config);
+    const reserved = RESERVED + RESERVED_PER_THREAD * threadCount(config) + opsConnections(config);
     return Math.max(1, openFilesMax() - readdirSync('/proc/self/fd').length - reserved);
   } catch {
     return Number.POSITIVE_INFINITY;

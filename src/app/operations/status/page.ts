@@ -14,7 +14,9 @@ const STYLES = [
 /** What it loads, by its name in the page. The first one draws the charts: https://github.com/leeoniya/uPlot */
 const SCRIPTS = new Map<string, string | URL>([
   ['uplot.js', require.resolve('uplot/dist/uPlot.iife.min.js')],
-  ...['words.js', 'chart.js', 'page.js'].map((name) => [name, new URL(`browser/${name}`, import.meta.url)] as const),
+  ...['words.js', 'elements.js', 'chart.js', 'page.js'].map(
+    (name) => [name, new URL(`browser/${name}`, import.meta.url)] as const,
+  ),
 ]);
 
 /** The page, and the policy that lets nothing else in than what is in it and what the service has. */
@@ -30,7 +32,10 @@ export async function makePage({ name, version }: { readonly name: string; reado
 <section>
 <h2 id="workers-title">Workers</h2>
 <div class="scrolls" tabindex="0" role="region" aria-labelledby="workers-title">
-<table id="workers"></table>
+<table>
+<thead><tr id="worker-columns"></tr></thead>
+<tbody id="workers"></tbody>
+</table>
 </div>
 </section>
 <section id="charts" aria-label="The last 15 minutes"></section>

@@ -1,6 +1,7 @@
 // One chart with its legend, which is also what those get who do not see it.
 
-import { element, numberWords, timeWords } from './words.js';
+import { element, say } from './elements.js';
+import { numberWords, timeWords } from './words.js';
 
 /** @typedef {import('../messages.ts').Beginning} Beginning */
 
@@ -129,7 +130,7 @@ export class Chart {
     const [times, ...columns] = this.data();
     const index = this.plot?.cursor.idx ?? times.length - 1;
     for (const [number, value] of this.values.entries()) {
-      value.textContent = numberWords(columns[number]?.[index], this.unit);
+      say(value, numberWords(columns[number]?.[index], this.unit));
     }
   }
 }

@@ -1,7 +1,8 @@
 // Shows what the stream tells, as long as the page is open.
 
 import { Chart, forgetColours, nowHappened } from './chart.js';
-import { durationWords, element, numberWords, timeWords } from './words.js';
+import { eachChild, element, say } from './elements.js';
+import { durationWords, numberWords, timeWords } from './words.js';
 
 /** @typedef {import('../messages.ts').Beginning} Beginning */
 /** @typedef {import('../messages.ts').Situation} Situation */
@@ -72,13 +73,14 @@ function show(situation) {
   nowHappened(situation);
   if (document.hidden) return;
   showState(situation);
-  byId('headlines').replaceChildren(
-    ...headlines().map(({ headline, unit, values }) =>
-      element('div', {}, element('dt', {}, headline ?? ''), element('dd', {}, numberWords(values.at(-1), unit))),
-    ),
+  eachChild(
+    byId('headlines'),
+    headlines(),
+    ({ headline }) => element('div', {}, element('dt', {}, headline ?? ''), element('dd', {})),
+    (child, { unit, values }) => say(child.lastElementChild, numberWords(values.at(-1), unit)),
   );
   showWorkers(situation);
-  byId('events').replaceChildren(...eventWords(situation).map((words) => element('li', {}, ...words)));
+  showEvents(situation);
   for (const chart of charts) chart.update();
 }
 
@@ -100,56 +102,64 @@ function showState({ workers, reloads }) {
 function tellState(words, state) {
   const where = byId('state');
   where.className = `state ${state}`;
-  // Only when it changes: it is read out.
-  if (where.textContent !== words) where.textContent = words;
+  say(where, words);
 }
 
 /** @param {Situation} situation */
 function showWorkers({ workers, now }) {
-  const head = ['Worker', 'State', 'Age', 'Restarts', ...headlines().map(({ headline }) => headline ?? '')];
-  const units = headlines().map(({ unit }) => unit);
-  byId('workers').replaceChildren(
-    element('thead', {}, element('tr', {}, ...head.map((name) => element('th', { scope: 'col' }, name)))),
-    element(
-      'tbody',
-      {},
-      ...workers.map(({ worker, pid, state, startedAt, restarts, silentSeconds, values }) => {
-        const isSilent = silentSeconds >= SILENT_SECONDS;
-        const cells = [
-          element(
-            'span',
-            { class: `state ${isSilent ? 'silent' : state}` },
-            isSilent ? `silent for ${silentSeconds} s` : state,
-          ),
-          startedAt === null ? '–' : durationWords(now - startedAt),
-          numberWords(restarts, 'number'),
-          ...values.map((value, index) => numberWords(value, units[index] ?? 'number')),
-        ];
-        const name = element('th', { scope: 'row' }, worker, ' ', element('small', {}, `pid ${pid}`));
-        return element('tr', {}, name, ...cells.map((cell) => element('td', {}, cell)));
-      }),
-    ),
+  const told = headlines();
+  const names = ['Worker', 'State', 'Age', 'Restarts', ...told.map(({ headline }) => headline ?? '')];
+  eachChild(byId('worker-columns'), names, () => element('th', { scope: 'col' }), say);
+  eachChild(
+    byId('workers'),
+    workers,
+    makeRow,
+    (row, { worker, pid, state, startedAt, restarts, silentSeconds, values }) => {
+      const isSilent = silentSeconds >= SILENT_SECONDS;
+      const [name, shown, ...cells] = row.children;
+      say(name?.firstElementChild, worker);
+      say(name?.lastElementChild, `pid ${pid}`);
+      say(shown?.firstElementChild, isSilent ? `silent for ${silentSeconds} s` : state);
+      if (shown?.firstElementChild) shown.firstElementChild.className = `state ${isSilent ? 'silent' : state}`;
+      const words = [
+        startedAt === null ? '–' : durationWords(now - startedAt),
+        numberWords(restarts, 'number'),
+        ...values.map((value, index) => numberWords(value, told[index]?.unit ?? 'number')),
+      ];
+      for (const [index, text] of words.entries()) say(cells[index], text);
+    },
+  );
+}
+
+function makeRow() {
+  return element(
+    'tr',
+    {},
+    element('th', { scope: 'row' }, element('span', {}), ' ', element('small', {})),
+    element('td', {}, element('span', {})),
+    ...['Age', 'Restarts', ...headlines()].map(() => element('td', {})),
   );
 }
 
 /** The latest first. @param {Situation} situation */
-function eventWords({ marks, reloads }) {
+function showEvents({ marks, reloads }) {
   const events = [
-    ...marks.map(({ at, worker, what }) => ({ at, what, words: `Worker ${worker} ${DID[what]}` })),
+    ...marks.map(({ at, worker, what }) => ({ at, what: String(what), words: `Worker ${worker} ${DID[what]}` })),
     ...reloads.map(({ startedAt, ms, result }) => ({
       at: startedAt,
       what: result === 'failed' ? 'lost' : 'reload',
       words: ms === null ? 'Reload' : `Reload, ${result === 'ok' ? 'done' : 'failed'} after ${durationWords(ms)}`,
     })),
   ];
-  return events
-    .sort((one, other) => other.at - one.at)
-    .slice(0, EVENTS_MAX)
-    .map(({ at, what, words }) => [
-      element('time', { datetime: new Date(at).toISOString() }, timeWords(at)),
-      ' ',
-      element('span', { class: what }, words),
-    ]);
+  const latest = events.sort((one, other) => other.at - one.at).slice(0, EVENTS_MAX);
+  const make = () => element('li', {}, element('time', {}), ' ', element('span', {}));
+  eachChild(byId('events'), latest, make, (child, { at, what, words }) => {
+    const { firstElementChild: time, lastElementChild: event } = child;
+    time?.setAttribute('datetime', new Date(at).toISOString());
+    say(time, timeWords(at));
+    say(event, words);
+    if (event) event.className = what;
+  });
 }
 
 function connect() {

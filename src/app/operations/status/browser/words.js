@@ -1,4 +1,4 @@
-// How numbers and times read, and how they get into the page.
+// How numbers and times read.
 
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 const clock = new Intl.DateTimeFormat('en', { timeStyle: 'medium', hourCycle: 'h23' });
@@ -27,16 +27,4 @@ export function durationWords(ms) {
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} days`;
-}
-
-/**
- * @param {string} name
- * @param {Record<string, string>} attributes
- * @param {...(string | Node)} content
- */
-export function element(name, attributes, ...content) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...content);
-  return made;
 }
