@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checks } from './checks.ts';
 import { Histogram, type Series } from './histogram.ts';
+import { lazily } from './lazily.ts';
 import { Counter, Gauge, Registry } from './prom-client.ts';
 
 /** Fine around a millisecond, where most answers are; coarse up to ten seconds. */
@@ -39,7 +40,7 @@ type Kind = { readonly durations: Series; bytes: number };
 export class Metrics {
   readonly registry = new Registry();
   /** Those of the process, from the first scrape on. */
-  #ofProcess: Promise<void> | undefined;
+  readonly #ofProcess = lazily(() => this.#watchProcess());
   readonly #durations: Histogram;
   readonly #malformed: Counter<'status'>;
   readonly #dropped: Counter;
@@ -190,12 +191,7 @@ export class Metrics {
 
   /** All of them, in Prometheus' text format. */
   async text(): Promise<string> {
-    this.#ofProcess ??= this.#watchProcess().catch((error) => {
-      // There may have been no descriptor left: the next scrape is to have another try.
-      this.#ofProcess = undefined;
-      throw error;
-    });
-    await this.#ofProcess;
+    await this.#ofProcess();
     return this.registry.metrics();
   }
 

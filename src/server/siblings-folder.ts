@@ -14,6 +14,8 @@ const CODE = fileURLToPath(new URL('../..', import.meta.url));
  * service. It is theirs alone, and open to their user alone. The name of each file begins with the pid of the process whose it is.
  */
 export class SiblingsFolder {
+  /** Of all services whose pids mean the same. */
+  readonly #namespace: string;
   readonly #path: string;
 
   /**
@@ -30,15 +32,17 @@ export class SiblingsFolder {
     const { uid, mode } = lstatSync(users);
     if (uid !== user || (mode & 0o077) !== 0) throw new Error(`${users} is not, or not only, this user's: remove it`);
     // Containers may share the folder for temporary files, and pids mean something else in each of them.
-    const namespace = path.join(users, hash(pidNamespace()));
-    makeFolder(namespace);
-    this.#path = path.join(namespace, `${parentPid}-${hash(`${CODE} ${service}`)}`);
+    this.#namespace = path.join(users, hash(pidNamespace()));
+    this.#path = path.join(this.#namespace, `${parentPid}-${hash(`${CODE} ${service}`)}`);
     this.make();
-    for (const other of namesIn(namespace)) if (!isRunning(pidOf(other))) removeLeft(path.join(namespace, other));
+    for (const other of namesIn(this.#namespace)) {
+      if (!isRunning(pidOf(other))) removeLeft(path.join(this.#namespace, other));
+    }
   }
 
   /** The last process before this one may just have removed it. */
   make(): void {
+    makeFolder(this.#namespace);
     makeFolder(this.#path);
   }
 
@@ -62,7 +66,9 @@ export class SiblingsFolder {
     const isLast = !this.list('').some(
       (other) => exitCodeOf(other) === undefined && pidOf(other) !== process.pid && isRunning(pidOf(other)),
     );
-    if (isLast) removeLeft(this.#path);
+    if (!isLast) return;
+    removeLeft(this.#path);
+    removeEmpty(this.#namespace);
   }
 }
 
@@ -99,6 +105,10 @@ function removeLeft(folder: string): void {
   for (const name of namesIn(folder)) {
     if (exitCodeOf(name) !== undefined || !isRunning(pidOf(name))) unlink(path.join(folder, name));
   }
+  removeEmpty(folder);
+}
+
+function removeEmpty(folder: string): void {
   try {
     rmdirSync(folder);
   } catch {

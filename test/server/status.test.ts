@@ -1,28 +1,15 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { WorkerRow } from '../../src/app/operations/status/messages.ts';
-import { Cluster, gone } from '../support/cluster.ts';
+import { Cluster, gone, greet } from '../support/cluster.ts';
 import { EXTRA_ROUTES } from '../support/paths.ts';
 import { Pm2 } from '../support/pm2.ts';
 import { Service } from '../support/processes.ts';
 import { Viewer } from '../support/status.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const ANSWERED = ['Requests', 'answered'] as const;
-
-async function greet(url: string, times: number): Promise<void> {
-  for (let time = 0; time < times; time++)
-    await (await fetch(`${url}/greet`, { headers: { connection: 'close' } })).text();
-}
-
-/** A folder for temporary files of its own, so that what is in it is the test's. */
-function temporaryFolder(): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'status-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 const ready = (workers: readonly WorkerRow[]) => workers.filter(({ state }) => state === 'ready');
 

@@ -53,3 +53,9 @@ export function isRunning(pid: number): boolean {
 export async function gone(pid: number): Promise<void> {
   await expect.poll(() => isRunning(pid), { timeout: 20_000 }).toBe(false);
 }
+
+/** Asks so many times, each time on another connection: of any worker. */
+export async function greet(url: string, times: number): Promise<void> {
+  for (let time = 0; time < times; time++)
+    await (await fetch(`${url}/greet`, { headers: { connection: 'close' } })).text();
+}

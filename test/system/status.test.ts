@@ -20,7 +20,11 @@ function lines(page: Page, colour: string): Promise<number> {
       const wanted = getComputedStyle(probe).color.match(/\\d+/g).map(Number);
       probe.remove();
       const canvas = document.querySelector('figure canvas');
-      const { data, width, height } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      const { width, height } = canvas;
+      // Of a copy: for reading it again and again, the browser would have its advice in the console.
+      const copy = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+      copy.drawImage(canvas, 0, 0);
+      const { data } = copy.getImageData(0, 0, width, height);
       const has = (x, y) => wanted.every((part, index) => Math.abs(data[4 * (y * width + x) + index] - part) < 40);
       let columns = 0;
       for (let x = 0; x < width; x++) {

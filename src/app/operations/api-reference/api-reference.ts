@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { RouteOptions } from 'fastify';
+import { lazily } from '../../lazily.ts';
 import type { App, Plugin } from '../../types.ts';
 import { pagePolicy } from '../page-policy.ts';
 import { type About, openApiOf } from './document.ts';
@@ -29,7 +30,7 @@ export type ApiReferenceOptions = {
  */
 export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }, done) => {
   let document: OpenApi | undefined;
-  let page: Promise<{ html: string; policy: string }> | undefined;
+  const page = lazily(() => makePage(routes, about));
   const config = { isTraced: false };
 
   app.get(
@@ -58,12 +59,7 @@ export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }
       } as const,
     },
     async (_request, reply) => {
-      page ??= makePage(routes, about).catch((error) => {
-        // There may have been no descriptor left: the next one is to have another try.
-        page = undefined;
-        throw error;
-      });
-      const { html, policy } = await page;
+      const { html, policy } = await page();
       reply.type('text/html; charset=utf-8').header('cache-control', 'no-cache');
       return reply.header('content-security-policy', policy).send(html);
     },

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify';
+import { lazily } from '../../lazily.ts';
 import { problemOf } from '../../problem.ts';
 import { Refusal } from '../../refusal.ts';
 import type { Plugin } from '../../types.ts';
@@ -44,21 +45,14 @@ export const status: Plugin<StatusOptions> = (app, options, done) => {
   const { vitals, readRecordings, supervisor, about } = options;
   const viewers = new Viewers(new Overview(vitals, readRecordings, supervisor), app.log);
   const config = { isOperation: true };
-  let page: Promise<{ html: string; policy: string }> | undefined;
+  const page = lazily(async () => (await import('./page.ts')).makePage(about));
   app.lifecycle.on('change', (state) => {
     if (state === 'draining') viewers.end();
   });
   app.addHook('onClose', async () => viewers.end());
 
   app.get('/status', { config, schema: showing }, async (_request, reply) => {
-    page ??= import('./page.ts')
-      .then(({ makePage }) => makePage(about))
-      .catch((error) => {
-        // There may have been no descriptor left: the next one is to have another try.
-        page = undefined;
-        throw error;
-      });
-    const { html, policy } = await page;
+    const { html, policy } = await page();
     reply.type('text/html; charset=utf-8').header('cache-control', 'no-cache');
     return reply.header('content-security-policy', policy).send(html);
   });
