@@ -5,8 +5,8 @@ import { Refusal } from '../../refusal.ts';
 import type { Plugin } from '../../types.ts';
 import type { Vitals } from '../../vitals.ts';
 import type { SupervisorState } from '../supervisor-state.ts';
-import { Overview, type ReadRecordings } from './overview.ts';
-import { Viewers } from './viewers.ts';
+import type { ReadRecordings } from './overview.ts';
+import type { Viewers } from './viewers.ts';
 
 export type StatusOptions = {
   readonly vitals: Vitals;
@@ -22,7 +22,6 @@ const showing = {
 
 const loading = {
   summary: 'What that page loads',
-  params: { type: 'object', required: ['script'], properties: { script: { type: 'string' } } },
   response: {
     200: { description: 'The script.', content: { 'text/javascript': { schema: { type: 'string' } } } },
     404: problemOf('That is none of its scripts.'),
@@ -43,13 +42,19 @@ const streaming = {
 /** `/status`, a live page of all processes of the service, whichever is asked: docs/decisions/0016-status.md. */
 export const status: Plugin<StatusOptions> = (app, options, done) => {
   const { vitals, readRecordings, supervisor, about } = options;
-  const viewers = new Viewers(new Overview(vitals, readRecordings, supervisor), app.log);
+  let viewers: Viewers | undefined;
+  const makeViewers = lazily(async () => {
+    const [{ Overview }, { Viewers }] = await Promise.all([import('./overview.ts'), import('./viewers.ts')]);
+    viewers = new Viewers(new Overview(vitals, readRecordings, supervisor), app.log);
+    if (app.lifecycle.state === 'draining') viewers.end();
+    return viewers;
+  });
   const config = { isOperation: true };
   const page = lazily(async () => (await import('./page.ts')).makePage(about));
   app.lifecycle.on('change', (state) => {
-    if (state === 'draining') viewers.end();
+    if (state === 'draining') viewers?.end();
   });
-  app.addHook('onClose', async () => viewers.end());
+  app.addHook('onClose', async () => viewers?.end());
 
   app.get('/status', { config, schema: showing }, async (_request, reply) => {
     const { html, policy } = await page();
@@ -57,18 +62,22 @@ export const status: Plugin<StatusOptions> = (app, options, done) => {
     return reply.header('content-security-policy', policy).send(html);
   });
 
-  app.get('/status/scripts/:script', { config, schema: loading }, async (request, reply) => {
-    const { readScript } = await import('./page.ts');
-    const script = await readScript(request.params.script);
-    if (script === undefined) throw new Refusal(404, 'NOT_FOUND', 'Nothing is served at this path.');
-    return reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-cache').send(script);
-  });
+  app.get<{ Params: { script: string } }>(
+    '/status/scripts/:script',
+    { config, schema: loading },
+    async (request, reply) => {
+      const { readScript } = await import('./page.ts');
+      const script = await readScript(request.params.script);
+      if (script === undefined) throw new Refusal(404, 'NOT_FOUND', 'Nothing is served at this path.');
+      return reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-cache').send(script);
+    },
+  );
 
   app.get(
     '/status/stream',
     { config, exposeHeadRoute: false, schema: streaming },
     async (request, reply: FastifyReply) => {
-      const events = await viewers.add(request.signal);
+      const events = await (await makeViewers()).add(request.signal);
       app.requests.lasts(reply);
       // nginx would collect it otherwise; and where it ends, its connection is to end with it.
       reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no').header('connection', 'close');
