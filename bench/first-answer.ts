@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../test/support/free-port.ts';
 import { ROOT } from '../test/support/paths.ts';
-import { processTree, startCpuMs } from './process-tree.ts';
+import { processTree, preciseCpuMs } from './process-tree.ts';
 
 /** Between two attempts to connect. */
 const PATIENCE_MS = 1;
@@ -31,7 +31,7 @@ export async function firstAnswer(args: string[], environment: NodeJS.ProcessEnv
       if (child.exitCode !== null) throw new Error(`${args.join(' ')} ended before it answered`);
       await sleep(PATIENCE_MS);
     }
-    return { ms: performance.now() - startedAt, cpuMs: startCpuMs(processTree(child.pid ?? 0)) };
+    return { ms: performance.now() - startedAt, cpuMs: preciseCpuMs(processTree(child.pid ?? 0)) };
   } finally {
     for (const pid of processTree(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
     await exit;

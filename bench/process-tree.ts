@@ -39,10 +39,10 @@ export function rssBytes(pid: number): number {
 }
 
 /**
- * CPU milliseconds that these processes have used so far, to the nanosecond, as the scheduler counts. Not of threads that have
- * ended: for the start of a process, which has ended none.
+ * CPU milliseconds that these processes have used so far, to the nanosecond, as the scheduler counts. Threads that have ended
+ * are not in it: for a while in which none does.
  */
-export function startCpuMs(pids: number[]): number {
+export function preciseCpuMs(pids: number[]): number {
   return pids
     .flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}/schedstat`))
     .reduce((sum, file) => sum + Number(readFileSync(file, 'utf8').split(' ')[0]) / 1e6, 0);

@@ -165,7 +165,7 @@ export const settings = {
       format: 'uri',
       default: '',
       description:
-        'Where traces go: a receiver of OTLP over HTTP, such as `http://localhost:4318`, to whose path `/v1/traces` is added. Empty: there are no traces, and OpenTelemetry is not loaded. [More](docs/operating.md#traces).',
+        'Where traces go: a receiver of OTLP over HTTP, such as `http://localhost:4318`, to whose path `/v1/traces` is added. Empty: there are no traces, and OpenTelemetry is not loaded. [More](docs/tracing.md).',
     },
     otelTracesSampler: {
       enum: [
