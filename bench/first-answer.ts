@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../test/support/free-port.ts';
 import { ROOT } from '../test/support/paths.ts';
-import { processTree, preciseCpuMs } from './process-tree.ts';
+import { preciseCpuMs, processTree } from './process-tree.ts';
 
 /** Between two attempts to connect. */
 const PATIENCE_MS = 1;

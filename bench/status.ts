@@ -2,7 +2,7 @@
 // Rounds in which nobody looks, one does, and ten do take turns; what was kept before is told to each at once. Linux only.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Launched } from './launched.ts';
-import { processTree, preciseCpuMs } from './process-tree.ts';
+import { preciseCpuMs, processTree } from './process-tree.ts';
 import { markdownTable } from './report.ts';
 import { median } from './statistics.ts';
 

@@ -3,14 +3,23 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type Config, defaults } from '../config/settings.ts';
+import { createLogger } from '../log.ts';
 import { Checks } from './checks.ts';
-import { reportDrops } from './dropped-connections.ts';
-import { FailedStreams } from './failed-streams.ts';
+import { answerErrors, hostMissing, sendError } from './errors/answer-errors.ts';
+import { answerUnmatched } from './errors/not-found.ts';
 import { events } from './features/events/events.ts';
 import { hello } from './features/hello.ts';
 import { random } from './features/random.ts';
 import { sort } from './features/sort/sort.ts';
-import { tellKeepAlive } from './keep-alive.ts';
+import { reportDrops } from './http/dropped-connections.ts';
+import { FailedStreams } from './http/failed-streams.ts';
+import { tellKeepAlive } from './http/keep-alive.ts';
+import { OpsPort } from './http/ops-port.ts';
+import { requestId } from './http/request-id.ts';
+import { Requests } from './http/requests.ts';
+import { answerSocketError } from './http/socket-errors.ts';
+import { cutStalledAnswers } from './http/stalled-answers.ts';
+import { readTextValues } from './http/text-values.ts';
 import { Lifecycle } from './lifecycle.ts';
 import {
   BODY_MAX_BYTES,
@@ -20,8 +29,7 @@ import {
   REQUEST_TIMEOUT_MS,
   TIMEOUT_CHECK_INTERVAL_MS,
 } from './limits.ts';
-import { createLogger } from './log.ts';
-import { Metrics } from './metrics.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { apiReference, listRoutes } from './operations/api-reference/api-reference.ts';
 import { health } from './operations/health.ts';
 import { type AskSiblings, metricsRoute } from './operations/metrics.ts';
@@ -30,16 +38,8 @@ import type { ReadRecordings } from './operations/status/overview.ts';
 import { addProcessVitals } from './operations/status/process-vitals.ts';
 import { status } from './operations/status/status.ts';
 import type { SupervisorState } from './operations/supervisor-state.ts';
-import { OpsPort } from './ops-port.ts';
-import { answerErrors, hostMissing, sendError } from './plugins/errors.ts';
-import { answerUnmatched } from './plugins/not-found.ts';
-import { shedOverload } from './plugins/overload.ts';
-import { readTextValues } from './plugins/text-values.ts';
-import { traceRequests } from './plugins/tracing.ts';
-import { requestId } from './request-id.ts';
-import { Requests } from './requests.ts';
-import { answerSocketError } from './socket-errors.ts';
-import { cutStalledAnswers } from './stalled-answers.ts';
+import { shedOverload } from './overload/shed-overload.ts';
+import { traceRequests } from './tracing/trace-requests.ts';
 import type { App } from './types.ts';
 import { Vitals } from './vitals.ts';
 

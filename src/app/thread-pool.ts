@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Piscina } from 'piscina';
-import { Busy } from './busy.ts';
-import { Counter, Gauge, Histogram, type Registry } from './prom-client.ts';
+import { Busy } from './errors/busy.ts';
+import { Counter, Gauge, Histogram, type Registry } from './metrics/prom-client.ts';
 import { level, sum, type Vitals } from './vitals.ts';
 
 /** What lives in V8's heap of one thread. Typed arrays and other buffers are outside of it. */

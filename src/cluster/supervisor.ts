@@ -1,10 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import type { Logger } from 'pino';
-import { createLogger } from '../app/log.ts';
 import type { Config } from '../config/settings.ts';
 import { workerCount } from '../config/worker-count.ts';
 import { EXIT_CONFIG, takeSignals } from '../entry.js';
+import { createLogger } from '../log.ts';
 import { firstAndSecond } from '../server/first-and-second.ts';
 import { cannotListen } from '../server/listen.ts';
 import { flushLog, logDestination } from '../server/log-destination.ts';

@@ -1,5 +1,5 @@
-import { get } from '../app/node-http.ts';
 import { readConfig } from '../config/read-config.ts';
+import { get } from '../node-http.ts';
 
 const TIMEOUT_MS = 2000;
 const WILDCARDS = ['0.0.0.0', '::'];

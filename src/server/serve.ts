@@ -1,10 +1,10 @@
 import cluster from 'node:cluster';
 import { buildApp } from '../app/app.ts';
-import { createLogger } from '../app/log.ts';
 import type { SupervisorState } from '../app/operations/supervisor-state.ts';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
 import { takeSignals } from '../entry.js';
+import { createLogger } from '../log.ts';
 import { Connections } from './connections.ts';
 import { affordableConnections, opsConnections } from './descriptors.ts';
 import { arrangeEnd, type End } from './end.ts';

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
-import { createLogger } from '../../src/app/log.ts';
 import { defaults } from '../../src/config/settings.ts';
+import { createLogger } from '../../src/log.ts';
 
 export type LogLine = Record<string, unknown> & { readonly msg?: string };
 

@@ -1,6 +1,6 @@
-import { mergeExpositions } from '../exposition.ts';
-import type { Metrics } from '../metrics.ts';
-import { Registry } from '../prom-client.ts';
+import { mergeExpositions } from '../metrics/exposition.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { Registry } from '../metrics/prom-client.ts';
 import type { Plugin } from '../types.ts';
 import type { ServiceMetrics } from './service-metrics.ts';
 import type { SupervisorState } from './supervisor-state.ts';

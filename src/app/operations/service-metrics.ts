@@ -1,4 +1,4 @@
-import { Counter, Gauge, Registry } from '../prom-client.ts';
+import { Counter, Gauge, Registry } from '../metrics/prom-client.ts';
 import type { SupervisorState } from './supervisor-state.ts';
 
 /** What is said of the service as a whole, once, whichever of its processes is asked. */

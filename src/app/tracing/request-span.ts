@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { type Context, context, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
-import type { TraceIds } from '../trace-context.ts';
+import type { TraceIds } from '../http/trace-context.ts';
 import { nameOf } from './span-names.ts';
 
 /** What `error.type` says of an answer that was not sent completely, where we know of no failure of ours: the client left, or the drain cut it. */

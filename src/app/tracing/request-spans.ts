@@ -7,7 +7,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api';
 import type { FastifyRequest } from 'fastify';
-import { pathOf } from '../path-of.ts';
+import { pathOf } from '../http/path-of.ts';
 import { RequestSpan } from './request-span.ts';
 import { isKnown, nameOf } from './span-names.ts';
 

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from '../../prom-client.ts';
+import { Counter, Gauge, Histogram, type Registry } from '../../metrics/prom-client.ts';
 import { count, level, sum, type Vitals } from '../../vitals.ts';
 import type { CommitReport } from './messages.ts';
 

@@ -1,4 +1,4 @@
-import type { Mistake } from '../../problem.ts';
+import type { Mistake } from '../../errors/problem.ts';
 import type { PageQuery, SummaryQuery } from './store.ts';
 
 /** `json` is one event, `ndjson` one a line. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { IncomingMessage } from '../../node-http.ts';
-import { Refusal } from '../../refusal.ts';
+import { IncomingMessage } from '../../../node-http.ts';
+import { Refusal } from '../../errors/refusal.ts';
 import type { EventSubmission } from './event-thread.ts';
 
 /**

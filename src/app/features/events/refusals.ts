@@ -1,5 +1,5 @@
-import { Busy } from '../../busy.ts';
-import { Refusal } from '../../refusal.ts';
+import { Busy } from '../../errors/busy.ts';
+import { Refusal } from '../../errors/refusal.ts';
 import { BODY_MAX_BYTES, RETRY_AFTER_SECONDS } from './limits.ts';
 import type { RefusalMessage } from './messages.ts';
 

@@ -1,4 +1,4 @@
-import { problemOf } from '../../problem.ts';
+import { problemOf } from '../../errors/problem.ts';
 import { BODY_MAX_BYTES, EVENTS_MAX } from './limits.ts';
 import { DATA_MAX_BYTES, NAME_MAX_CHARACTERS, VALUE_MAX } from './thread/limits.js';
 

@@ -1,6 +1,6 @@
 import type { FastifySchema, RouteOptions } from 'fastify';
-import { PROBLEM_SCHEMA, PROBLEM_TYPE, problemOf } from '../../problem.ts';
-import { REQUEST_ID_HEADER } from '../../request-id.ts';
+import { PROBLEM_SCHEMA, PROBLEM_TYPE, problemOf } from '../../errors/problem.ts';
+import { REQUEST_ID_HEADER } from '../../http/request-id.ts';
 import type { Answer, Content, Header, JsonSchema, OpenApi, Operation, Parameter, Ref } from './openapi.ts';
 
 /** What the document tells of the service as a whole: package.json has it. */

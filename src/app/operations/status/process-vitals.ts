@@ -1,9 +1,14 @@
 import type { Server } from 'node:net';
 import { getHeapStatistics } from 'node:v8';
 import type { RouteOptions } from 'fastify';
+import type { Requests } from '../../http/requests.ts';
 import { type Lifecycle, STATES } from '../../lifecycle.ts';
-import { DURATION_BUCKETS_SECONDS, type Metrics, QUEUE_DELAY_BUCKETS_SECONDS, SHED_REASONS } from '../../metrics.ts';
-import type { Requests } from '../../requests.ts';
+import {
+  DURATION_BUCKETS_SECONDS,
+  type Metrics,
+  QUEUE_DELAY_BUCKETS_SECONDS,
+  SHED_REASONS,
+} from '../../metrics/metrics.ts';
 import {
   count,
   greatest,

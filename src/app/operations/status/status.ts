@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
+import { problemOf } from '../../errors/problem.ts';
+import { Refusal } from '../../errors/refusal.ts';
 import { lazily } from '../../lazily.ts';
-import { problemOf } from '../../problem.ts';
-import { Refusal } from '../../refusal.ts';
 import type { Plugin } from '../../types.ts';
 import type { Vitals } from '../../vitals.ts';
 import type { SupervisorState } from '../supervisor-state.ts';

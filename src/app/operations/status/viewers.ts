@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyBaseLogger } from 'fastify';
-import { Busy } from '../../busy.ts';
+import { Busy } from '../../errors/busy.ts';
 import type { Situation } from './messages.ts';
 import type { Overview } from './overview.ts';
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
-import { cutStalledAnswers } from '../../src/app/stalled-answers.ts';
-import type { App } from '../../src/app/types.ts';
-import { listeningApp } from '../support/app.ts';
-import { RawConnection } from '../support/raw.ts';
+import { cutStalledAnswers } from '../../../src/app/http/stalled-answers.ts';
+import type { App } from '../../../src/app/types.ts';
+import { listeningApp } from '../../support/app.ts';
+import { RawConnection } from '../../support/raw.ts';
 
 const STALLED_MS = 1500;
 

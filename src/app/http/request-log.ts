@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
+import type { RequestSpan } from '../tracing/request-span.ts';
 import { traceIds } from './trace-context.ts';
-import type { RequestSpan } from './tracing/request-span.ts';
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readyApp } from '../support/app.ts';
+import { readyApp } from '../../support/app.ts';
 
 const querystring = {
   type: 'object',

@@ -1,5 +1,5 @@
+import type { App } from '../types.ts';
 import type { Requests } from './requests.ts';
-import type { App } from './types.ts';
 
 /** An answer that waits to be sent, on a connection on which no byte moved for so long: the client stopped reading. */
 const STALLED_MS = 120_000;

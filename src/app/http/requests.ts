@@ -1,17 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
-import type { Config } from '../config/settings.ts';
-import type { ConcurrencyLimit } from './concurrency-limit.ts';
-import type { Lifecycle } from './lifecycle.ts';
+import type { Config } from '../../config/settings.ts';
+import type { Lifecycle } from '../lifecycle.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { ConcurrencyLimit } from '../overload/concurrency-limit.ts';
+import type { RequestSpan } from '../tracing/request-span.ts';
+import type { RequestSpans } from '../tracing/request-spans.ts';
 import { lingerUnlessRead } from './lingering-close.ts';
-import type { Metrics } from './metrics.ts';
 import { pathOf } from './path-of.ts';
 import { REQUEST_ID_HEADER } from './request-id.ts';
 import { requestLog } from './request-log.ts';
 import { traceIds } from './trace-context.ts';
-import type { RequestSpan } from './tracing/request-span.ts';
-import type { RequestSpans } from './tracing/request-spans.ts';
 
 /** A request whose answer is not complete yet. */
 export type OpenRequest = {

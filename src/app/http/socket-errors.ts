@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Config } from '../config/settings.ts';
-import type { MalformedStatus, Metrics } from './metrics.ts';
-import { STATUS_CODES } from './node-http.ts';
-import { PROBLEM_TYPE, problem } from './problem.ts';
+import type { Config } from '../../config/settings.ts';
+import { STATUS_CODES } from '../../node-http.ts';
+import { PROBLEM_TYPE, problem } from '../errors/problem.ts';
+import type { MalformedStatus, Metrics } from '../metrics/metrics.ts';
 import { REQUEST_ID_HEADER, requestId } from './request-id.ts';
 
 /** How long a client may go on sending after it was told that it is refused. Closing at once would reset the connection, and the answer with it. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { App } from '../../src/app/types.ts';
-import { listeningApp, readyApp } from '../support/app.ts';
-import { metricOf } from '../support/metrics.ts';
-import { Service } from '../support/processes.ts';
-import { RawConnection } from '../support/raw.ts';
+import type { App } from '../../../src/app/types.ts';
+import { listeningApp, readyApp } from '../../support/app.ts';
+import { metricOf } from '../../support/metrics.ts';
+import { Service } from '../../support/processes.ts';
+import { RawConnection } from '../../support/raw.ts';
 
 const OVERLOADED = expect.objectContaining({ status: 503, code: 'OVERLOADED' });
 

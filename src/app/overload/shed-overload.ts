@@ -2,12 +2,12 @@ import { getHeapStatistics } from 'node:v8';
 import underPressure from '@fastify/under-pressure';
 import type { HookHandlerDoneFunction, onRequestHookHandler, preHandlerHookHandler } from 'fastify';
 import type { Config } from '../../config/settings.ts';
-import { Busy } from '../busy.ts';
-import { ConcurrencyLimit } from '../concurrency-limit.ts';
-import type { Metrics } from '../metrics.ts';
-import type { OpenRequest, Requests } from '../requests.ts';
-import { Turns } from '../turns.ts';
+import { Busy } from '../errors/busy.ts';
+import type { OpenRequest, Requests } from '../http/requests.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import type { App } from '../types.ts';
+import { ConcurrencyLimit } from './concurrency-limit.ts';
+import { Turns } from './turns.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

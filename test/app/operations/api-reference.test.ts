@@ -2,9 +2,9 @@ import path from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import supertest from 'supertest';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { buildApp } from '../../src/app/app.ts';
-import { readyApp } from '../support/app.ts';
-import { ROOT } from '../support/paths.ts';
+import { buildApp } from '../../../src/app/app.ts';
+import { readyApp } from '../../support/app.ts';
+import { ROOT } from '../../support/paths.ts';
 
 /** As it is shipped, without the routes that other tests add. */
 async function shippedDocument() {

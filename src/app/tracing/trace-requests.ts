@@ -1,10 +1,10 @@
 import type { onRequestHookHandler } from 'fastify';
 import type { Config } from '../../config/settings.ts';
 import { FLUSH_MS } from '../../config/timing.ts';
-import type { Requests } from '../requests.ts';
-import type { Service } from '../tracing/provider.ts';
-import type { Tracing } from '../tracing/tracing.ts';
+import type { Requests } from '../http/requests.ts';
 import type { App } from '../types.ts';
+import type { Service } from './provider.ts';
+import type { Tracing } from './tracing.ts';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -23,7 +23,7 @@ export function traceRequests(app: App, config: Config, requests: Requests, serv
   if (config.otelExporterOtlpEndpoint === '') return;
 
   app.register(async () => {
-    const { Tracing } = await import('../tracing/tracing.ts');
+    const { Tracing } = await import('./tracing.ts');
     tracing = new Tracing(config, service, app.log);
     requests.traceWith(tracing.spans);
   });

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import findMyWay, { type HTTPMethod } from 'find-my-way';
-import type { OpsPort } from '../ops-port.ts';
-import { PROBLEM_TYPE, problem } from '../problem.ts';
+import type { OpsPort } from '../http/ops-port.ts';
 import type { App } from '../types.ts';
+import { PROBLEM_TYPE, problem } from './problem.ts';
 
 /**
  * 404 for a path that nothing answers, 405 with `Allow` for one that answers other methods (RFC 9110, 15.5.6). Fastify

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Checks } from './checks.ts';
+import type { Checks } from '../checks.ts';
+import { lazily } from '../lazily.ts';
 import { Histogram, type Series } from './histogram.ts';
-import { lazily } from './lazily.ts';
 import { Counter, Gauge, Registry } from './prom-client.ts';
 
 /** Fine around a millisecond, where most answers are; coarse up to ten seconds. */

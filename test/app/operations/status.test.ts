@@ -1,9 +1,9 @@
 import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
-import { listeningApp, readyApp } from '../support/app.ts';
-import { metricOf } from '../support/metrics.ts';
-import { RawConnection } from '../support/raw.ts';
-import { Viewer } from '../support/status.ts';
+import { listeningApp, readyApp } from '../../support/app.ts';
+import { metricOf } from '../../support/metrics.ts';
+import { RawConnection } from '../../support/raw.ts';
+import { Viewer } from '../../support/status.ts';
 
 describe('/status', () => {
   it('is a page that lets in nothing but what the service has', async () => {

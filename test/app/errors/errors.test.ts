@@ -4,10 +4,10 @@ import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import supertest from 'supertest';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { buildApp } from '../../src/app/app.ts';
-import { Busy } from '../../src/app/busy.ts';
-import type { App } from '../../src/app/types.ts';
-import { listeningApp, readyApp } from '../support/app.ts';
+import { buildApp } from '../../../src/app/app.ts';
+import { Busy } from '../../../src/app/errors/busy.ts';
+import type { App } from '../../../src/app/types.ts';
+import { listeningApp, readyApp } from '../../support/app.ts';
 
 const PROBLEM = 'application/problem+json; charset=utf-8';
 

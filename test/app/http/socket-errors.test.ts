@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { listeningApp } from '../support/app.ts';
-import { RawConnection } from '../support/raw.ts';
+import { listeningApp } from '../../support/app.ts';
+import { RawConnection } from '../../support/raw.ts';
 
 /** @returns status line, headers and parsed body of a raw answer */
 function parsed(answer: string) {

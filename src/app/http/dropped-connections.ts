@@ -1,6 +1,6 @@
 import type { Server } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 
 /** A line for each of thousands would make it worse. */
 const INTERVAL_MS = 10_000;

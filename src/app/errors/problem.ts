@@ -1,5 +1,5 @@
 import type { XStatic } from 'typebox/schema';
-import { STATUS_CODES } from './node-http.ts';
+import { STATUS_CODES } from '../../node-http.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 

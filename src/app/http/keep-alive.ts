@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
-import type { Config } from '../config/settings.ts';
-import { toldKeepAliveMs } from '../config/timing.ts';
+import type { Config } from '../../config/settings.ts';
+import { toldKeepAliveMs } from '../../config/timing.ts';
 
 /**
  * Has answers tell clients a shorter keep-alive time than connections really have, in `Keep-Alive: timeout=`. Node takes the

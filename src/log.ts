@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino';
-import type { Config } from '../config/settings.ts';
+import type { Config } from './config/settings.ts';
 
 /**
  * JSON lines, one an event, for machines to read: `level` in words, `time` in milliseconds since 1970.

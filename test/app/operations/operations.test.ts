@@ -1,12 +1,12 @@
 import Fastify from 'fastify';
 import supertest from 'supertest';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type Check, Checks } from '../../src/app/checks.ts';
-import { Lifecycle } from '../../src/app/lifecycle.ts';
-import { Metrics } from '../../src/app/metrics.ts';
-import { health } from '../../src/app/operations/health.ts';
-import { listeningApp, readyApp } from '../support/app.ts';
-import { RawConnection } from '../support/raw.ts';
+import { type Check, Checks } from '../../../src/app/checks.ts';
+import { Lifecycle } from '../../../src/app/lifecycle.ts';
+import { Metrics } from '../../../src/app/metrics/metrics.ts';
+import { health } from '../../../src/app/operations/health.ts';
+import { listeningApp, readyApp } from '../../support/app.ts';
+import { RawConnection } from '../../support/raw.ts';
 
 describe('health', () => {
   it('is live from the beginning to the end', async () => {

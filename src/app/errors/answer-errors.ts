@@ -1,10 +1,10 @@
 import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify';
-import { Busy } from '../busy.ts';
-import { type Mistake, PROBLEM_TYPE, type Problem, problem } from '../problem.ts';
-import { Refusal } from '../refusal.ts';
-import { REQUEST_ID_HEADER } from '../request-id.ts';
-import type { Requests } from '../requests.ts';
+import { REQUEST_ID_HEADER } from '../http/request-id.ts';
+import type { Requests } from '../http/requests.ts';
 import type { App } from '../types.ts';
+import { Busy } from './busy.ts';
+import { type Mistake, PROBLEM_TYPE, type Problem, problem } from './problem.ts';
+import { Refusal } from './refusal.ts';
 
 /** Fastify's errors about a request, in words that stay when Fastify's change, and that repeat nothing of it. */
 const FRAMEWORK_ERRORS: Record<string, readonly [code: string, detail: string]> = {

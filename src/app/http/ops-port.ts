@@ -1,8 +1,8 @@
 import type { Server, ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
-import { createServer } from './node-http.ts';
-import type { App } from './types.ts';
+import { createServer } from '../../node-http.ts';
+import type { App } from '../types.ts';
 
 /** A second server, for operations alone, where OPS_PORT asks for one: the first then knows nothing of them. */
 export class OpsPort {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ConcurrencyLimit } from '../../src/app/concurrency-limit.ts';
-import { Random } from '../support/random.ts';
+import { ConcurrencyLimit } from '../../../src/app/overload/concurrency-limit.ts';
+import { Random } from '../../support/random.ts';
 
 type Arrival = { readonly at: number; readonly isDone: false };
 type Departure = { readonly at: number; readonly isDone: true; readonly startedAt: number };
