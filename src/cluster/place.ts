@@ -70,6 +70,19 @@ export class Place {
     return { replaced };
   }
 
+  /**
+   * The worker that was replaced serves here again, if it still can.
+   *
+   * @returns the one that had taken its place, which is now for the caller to let go
+   */
+  takeBack(replaced: WorkerProcess): WorkerProcess | undefined {
+    if (!this.#isWanted || !replaced.isServing) return undefined;
+    clearTimeout(this.#refill);
+    const withdrawn = this.#current;
+    this.#current = replaced;
+    return withdrawn;
+  }
+
   #start(): WorkerProcess | undefined {
     this.#lastStartAt = performance.now();
     let worker: WorkerProcess;

@@ -66,9 +66,9 @@ export class Replacements {
   }
 
   /**
-   * Starts one worker after the other; stops at the first that fails, and leaves the others as they are. Those that are replaced
-   * go together at the end: were each to go at once, its clients would crowd on the new workers that are there first, and those that
-   * come to an old one would soon have to move again.
+   * Starts one worker after the other, while all old ones serve; they go together at the end. Were each to go at once, its clients
+   * would crowd on the new workers that are there first, and those that come to an old one would soon have to move again. And so there
+   * is a way back: where one fails, the old ones stay, and the new ones go.
    */
   async #reloadOnce(): Promise<void> {
     const startedAt = performance.now();
@@ -76,20 +76,23 @@ export class Replacements {
     this.#report.reloading();
     this.#hurryOldest();
     let reason: string | undefined;
-    const replaced: WorkerProcess[] = [];
+    const replaced = new Map<WorkerProcess, Place>();
     for (const [index, place] of [...this.#places].entries()) {
       const succession = await place.succeed(index === 0 ? PROBATION_MS : 0);
       if (this.#isEnding) return;
-      if (succession.replaced !== undefined) replaced.push(succession.replaced);
+      if (succession.replaced !== undefined) replaced.set(succession.replaced, place);
       reason = succession.failure;
       if (reason !== undefined) break;
     }
-    for (const worker of replaced) if (worker.isServing) worker.retire();
+    for (const [worker, place] of replaced) {
+      const leaving = reason === undefined ? worker : place.takeBack(worker);
+      if (leaving?.isServing) leaving.retire();
+    }
     const ms = Math.round(performance.now() - startedAt);
     const at = new Date().toISOString();
     this.#report.reloaded(reason === undefined ? { result: 'ok', at, ms } : { result: 'failed', at, ms, reason });
     if (reason === undefined) this.#log.info({ ms }, 'reload: done');
-    else this.#log.error({ ms, reason }, 'reload: stopped, the workers that are not replaced stay');
+    else this.#log.error({ ms, reason }, 'reload: failed, the old workers stay');
   }
 
   /** A worker above MAX_WORKER_RSS_MB is replaced as in a reload, one at a time. */

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { BusyClients, ClientsOfEveryKind } from '../support/clients.ts';
 import { Cluster, childrenOf, gone } from '../support/cluster.ts';
@@ -142,7 +143,7 @@ describe('a build that is broken', () => {
     const clients = new BusyClients({ url, clients: 8, kind: 'keep-alive' });
     const mend = copy.change(CHANGED, damage);
     service.child.kill('SIGHUP');
-    await service.logged('reload: stopped, the workers that are not replaced stay');
+    await service.logged('reload: failed, the old workers stay');
     await clients.asked(100);
     const { pid } = (await (await fetch(`${url}/health`)).json()) as { pid: number };
     expect(before).toContain(pid);
@@ -155,5 +156,31 @@ describe('a build that is broken', () => {
     expect((await health(url)).lastReload).toMatchObject({ result: 'ok' });
     // What a worker was answering when it died of its own is lost; with the others nothing is.
     expect(clients.failures.length).toBeLessThanOrEqual(reason.includes('soon') ? 8 : 0);
+  });
+
+  it('is withdrawn also where only the last of its workers does not start: no two versions serve beside each other', async () => {
+    const copy = new ProjectCopy();
+    const service = new Cluster({ WORKERS: '3' }, { root: copy.root });
+    const url = await service.started(3);
+    const before = service.workers;
+    const clients = new ClientsOfEveryKind({ url, clients: 2 });
+    const started = (number: number) => JSON.stringify(path.join(copy.root, `started-${number}`));
+    copy.change(
+      CHANGED,
+      (text) => `${text}
+const { existsSync, writeFileSync } = await import('node:fs');
+if (!existsSync(${started(1)})) writeFileSync(${started(1)}, '');
+else if (!existsSync(${started(2)})) writeFileSync(${started(2)}, '');
+else throw new Error('broken');
+`,
+    );
+    service.child.kill('SIGHUP');
+    await service.logged('reload: failed, the old workers stay');
+    await Promise.all(service.workers.filter((pid) => !before.includes(pid)).map(gone));
+    expect(childrenOf(service.pid).sort()).toEqual(before.sort());
+    await clients.stop();
+    expect(clients.failures).toEqual([]);
+    expect((await health(url)).lastReload).toMatchObject({ result: 'failed' });
+    expect(service.lines('worker lost: replacing it')).toEqual([]);
   });
 });
