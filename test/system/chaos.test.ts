@@ -73,6 +73,26 @@ describe('while a random worker is killed every 500 ms for a minute', () => {
 });
 
 describe('behind nginx', () => {
+  it('a batch of events may be as large as the service takes it, and a request keeps the id that its client gave it', async () => {
+    const ports = [await freePort(), await freePort()] as const;
+    const service = new Cluster({ PORT: String(ports[0]), TRUST_PROXY: 'loopback' });
+    await service.started(2);
+    const nginx = await Nginx.inFrontOf(ports);
+    onTestFinished(() => nginx.stop());
+    const line = `${JSON.stringify({ type: 'score', data: 'x'.repeat(10_000) })}\n`;
+    const post = (lines: number) =>
+      fetch(`${nginx.url}/events`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-ndjson', 'x-request-id': 'of-the-client' },
+        body: line.repeat(lines),
+      });
+    const stored = await post(1500);
+    expect(await stored.json()).toEqual({ accepted: 1500 });
+    expect(stored.headers.get('x-request-id')).toBe('of-the-client');
+    expect((await post(2000)).status).toBe(413);
+    expect((await fetch(`${nginx.url}/hello`)).headers.get('x-request-id')).toMatch(/^[\da-f]{32}$/);
+  });
+
   it('two instances restarted in turn lose nothing', async () => {
     const ports = [await freePort(), await freePort()] as const;
     const start = async (port: number) => {
