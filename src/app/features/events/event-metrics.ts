@@ -24,7 +24,11 @@ export class EventMetrics {
   constructor(registry: Registry, queue: { readonly requests: number; readonly bytes: number }) {
     this.#queue = queue;
     const registers = [registry];
-    this.#stored = new Counter({ name: 'events_stored_total', help: 'New events that have been committed.', registers });
+    this.#stored = new Counter({
+      name: 'events_stored_total',
+      help: 'New events that have been committed.',
+      registers,
+    });
     this.#rejected = new Counter({
       name: 'events_rejected_total',
       help: 'Requests whose events were not acknowledged, by the error code in the response, or client_left.',
