@@ -45,11 +45,11 @@ function overloaded(why: string): Busy {
  * Refuses at once, with a 503, what could not be answered in good time, so that the rest is: docs/decisions/0010-overload.md.
  */
 export function shedOverload(app: App, config: Config, requests: Requests, metrics: Metrics): void {
-  // Otherwise turns are measured, and nothing else is done.
+  // Otherwise turns are measured as well, and nobody is refused.
   const isShedding = config.maxQueueDelayMs > 0;
   const maxMs = isShedding ? config.maxQueueDelayMs : Number.POSITIVE_INFINITY;
   const turns = new Turns(maxMs, (ms, count) => metrics.turnEnded(ms, count));
-  if (isShedding) app.server.on('connection', () => turns.accepted());
+  app.server.on('connection', () => turns.accepted());
   const isMemoryShort = isShedding ? watchMemory(app, config) : () => false;
   let refused = 0;
 
