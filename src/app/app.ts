@@ -31,6 +31,7 @@ import {
 } from './limits.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { apiReference, listRoutes } from './operations/api-reference/api-reference.ts';
+import { forUsers } from './operations/for-users.ts';
 import { health } from './operations/health.ts';
 import { type AskSiblings, metricsRoute } from './operations/metrics.ts';
 import { ServiceMetrics } from './operations/service-metrics.ts';
@@ -159,7 +160,9 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   readTextValues(app);
   shedOverload(app, config, requests, metrics);
   const routes = listRoutes(app);
-  addProcessVitals(vitals, { server: app.server, lifecycle, requests, metrics, routes });
+  const isForUsers = forUsers(routes);
+  metrics.watchOutcomes(isForUsers);
+  addProcessVitals(vitals, { server: app.server, lifecycle, requests, metrics, isForUsers });
 
   app.register(health, { lifecycle, checks, version: packageJson.version, worker, supervisor });
   app.register(apiReference, { routes, about: packageJson });

@@ -51,19 +51,19 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
     const registers = [registry];
     this.#waits = new Histogram({
       name: `${name}_queue_wait_seconds`,
-      help: 'Time that tasks waited for a thread, and for one to start.',
+      help: 'How long tasks waited for a thread, including the time that one takes to start.',
       buckets: BUCKETS_SECONDS,
       registers,
     });
     this.#runs = new Histogram({
       name: `${name}_duration_seconds`,
-      help: 'Time that tasks took in their thread.',
+      help: 'How long tasks ran in their thread.',
       buckets: BUCKETS_SECONDS,
       registers,
     });
     this.#rejected = new Counter({
       name: `${name}_rejected_total`,
-      help: 'Tasks without a result: the queue was full, the client left, or the thread failed.',
+      help: 'Tasks without a result, by reason: the queue was full, the client left, or the thread failed.',
       labelNames: ['reason'],
       registers,
     });

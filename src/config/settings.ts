@@ -98,7 +98,7 @@ export const settings = {
       maximum: 60_000,
       default: 20,
       description:
-        'Under overload, a request that has waited for so long in its turn of the event loop is refused with 503, so that others are answered in time. [Why](docs/decisions/0010-overload.md). 0: nothing is refused.',
+        'Under overload, a request that has waited for so long in its turn of the event loop is refused with 503, so that others are answered in time. [Why](docs/decisions/0010-overload.md). 0: overload is never a reason to refuse, neither by this nor because many requests are open or memory is short.',
     },
     trustProxy: {
       type: 'string',

@@ -5,7 +5,7 @@ import { threadCount } from '../config/worker-count.ts';
 /** For what is not a connection from a client: files, pipes, connections to databases and between processes. */
 const RESERVED = 32;
 
-/** So many of these may be from the other processes. */
+/** So many of these may be from the other processes, and so many to them. */
 export const SIBLINGS_MAX = 8;
 
 /** Where operations have a port of their own: so many, or this part of all descriptors. */

@@ -8,11 +8,10 @@ export async function main(): Promise<void> {
   // Not before: loading the app may be what a check is to find wanting.
   const { serve } = await import('./serve.ts');
   // PM2 runs its instances as workers of node:cluster. It numbers them, and the old one of a reload has the number of the new.
-  const { NODE_APP_INSTANCE: instance, restart_time: restarts } = process.env;
+  const { NODE_APP_INSTANCE: instance } = process.env;
   await serve(config, {
     worker: instance === undefined ? 'single' : `${instance}-${process.pid}`,
     isSocketShared: cluster.isWorker,
     hasSiblings: cluster.isWorker,
-    ...(instance !== undefined && { restarts: Number(restarts) }),
   });
 }

@@ -1,6 +1,6 @@
 import { openSync, write, writeSync } from 'node:fs';
 import type { Recorded } from '../app/operations/status/overview.ts';
-import { type About, Recording, SECONDS_KEPT, type Span } from '../app/operations/status/recording.ts';
+import { Recording, SECONDS_KEPT, type Span } from '../app/operations/status/recording.ts';
 import type { App } from '../app/types.ts';
 import { COPY, Copies } from './copies.ts';
 import type { SiblingsFolder } from './siblings-folder.ts';
@@ -33,12 +33,12 @@ export class Recorder {
   #last = secondBefore(Date.now());
   #notedAt = performance.now();
 
-  constructor(app: App, about: Pick<About, 'worker' | 'restarts'>, folder: SiblingsFolder | undefined) {
+  constructor(app: App, worker: string, folder: SiblingsFolder | undefined) {
     this.#app = app;
     this.#folder = folder;
     this.#copies = folder && new Copies(folder);
     const startedAt = Math.round(performance.timeOrigin);
-    this.#recording = Recording.begin({ pid: process.pid, startedAt, readyAt: Date.now(), ...about }, app.vitals);
+    this.#recording = Recording.begin({ pid: process.pid, startedAt, readyAt: Date.now(), worker }, app.vitals);
     // Those of processes that have ended may be too many: nobody may look for long.
     this.#copies?.list();
     this.#openCopy();

@@ -29,8 +29,6 @@ export type ServeOptions = {
   readonly listenAt?: Partial<ListenAt>;
   /** Which of several processes this is, for the log and `/health`. */
   readonly worker?: string;
-  /** How often its predecessors were lost, where it is told that at its start. */
-  readonly restarts?: number;
   /** What the supervisor has told of itself, where there is one. */
   readonly supervisor?: () => SupervisorState | undefined;
   /** Whether other processes of the same parent are the same service. */
@@ -57,7 +55,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   const log = createLogger(config, worker, destination);
   const requestLog = createLogger(config, worker, new LinesOfTurn(destination));
   const logLevel = new LogLevel([log, requestLog]);
-  const { supervisor = () => undefined, hasSiblings = false, restarts } = options;
+  const { supervisor = () => undefined, hasSiblings = false } = options;
   let siblings: Siblings | undefined;
   let recorder: Recorder | undefined;
   const app = buildApp(config, {
@@ -95,7 +93,7 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
   boundConnections(app, config);
   if (!end.isEnding()) {
     app.lifecycle.advance('ready');
-    recorder = new Recorder(app, { worker, ...(restarts !== undefined && { restarts }) }, folder);
+    recorder = new Recorder(app, worker, folder);
     log.info(
       {
         ...Object(app.server.address()),

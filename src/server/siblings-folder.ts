@@ -30,7 +30,11 @@ export class SiblingsFolder {
     const users = path.join(tmpdir(), `mainstay-${user}`);
     makeFolder(users);
     const { uid, mode } = lstatSync(users);
-    if (uid !== user || (mode & 0o077) !== 0) throw new Error(`${users} is not, or not only, this user's: remove it`);
+    if (uid !== user || (mode & 0o077) !== 0) {
+      throw new Error(
+        `${users} is not, or not only, this user's: remove it; where that is not allowed, set TMPDIR, for all processes, to a folder that is`,
+      );
+    }
     // Containers may share the folder for temporary files, and pids mean something else in each of them.
     this.#namespace = path.join(users, hash(pidNamespace()));
     this.#path = path.join(this.#namespace, `${parentPid}-${hash(`${CODE} ${service}`)}`);

@@ -7,6 +7,15 @@ import { isRunning, pidOf, type SiblingsFolder, unlink } from './siblings-folder
 /** A sibling that is so late is busy, or dying: it is not to keep the answer waiting. */
 const PATIENCE_MS = 500;
 
+/** It is counted in steps, and an interval makes up for none that it missed: while this process stands still itself, it is one step. */
+const PATIENCE_STEPS = 5;
+
+/** Several ask side by side. One that has waited in vain so often asks no further, so that all of it is over in time for a scrape. */
+const LATE_MAX = 4;
+
+/** Whoever asks may stand still between its connection and its question; for longer, the supervisor kills it. */
+const ASKER_PATIENCE_MS = 10_000;
+
 const QUESTION_MAX_CHARACTERS = 64;
 
 /** A process that has made its socket listens on it long before that. */
@@ -48,16 +57,27 @@ export class Siblings {
     this.#server.unref();
   }
 
-  /** Asks all others at once. */
+  /** Asks all others, as many at a time as there are descriptors for. It takes a little more than two seconds at most. */
   async ask(question: string): Promise<Asked> {
-    const others = this.#folder.list(SOCKET).map(pidOf);
-    const asked = await Promise.all(
-      others.filter((pid) => pid !== process.pid).map((pid) => this.#askOne(pid, question)),
-    );
-    return {
-      answers: asked.filter((answer) => answer !== 'missing' && answer !== 'gone').map(({ text }) => text),
-      missing: asked.filter((answer) => answer === 'missing').length,
+    const others = this.#folder
+      .list(SOCKET)
+      .map(pidOf)
+      .filter((pid) => pid !== process.pid);
+    const answers: string[] = [];
+    let missing = 0;
+    const askSome = async () => {
+      for (let late = 0; late < LATE_MAX; ) {
+        const pid = others.pop();
+        if (pid === undefined) return;
+        const answer = await this.#askOne(pid, question);
+        if (answer === 'missing') {
+          late++;
+          missing++;
+        } else if (answer !== 'gone') answers.push(answer.text);
+      }
     };
+    await Promise.all(Array.from({ length: SIBLINGS_MAX }, askSome));
+    return { answers, missing: missing + others.length };
   }
 
   async #listen(): Promise<void> {
@@ -65,7 +85,8 @@ export class Siblings {
     // Of a process that had the same pid.
     unlink(own);
     this.#folder.make();
-    this.#server.listen(own);
+    // A worker of node:cluster would be given one of its parent's, which would pass each question on.
+    this.#server.listen({ path: own, exclusive: true });
     await once(this.#server, 'listening');
     process.on('exit', () => unlink(own));
   }
@@ -76,7 +97,7 @@ export class Siblings {
 
   #answer(socket: Socket): void {
     let question = '';
-    socket.setEncoding('utf8').setTimeout(PATIENCE_MS, () => socket.destroy());
+    socket.setEncoding('utf8').setTimeout(ASKER_PATIENCE_MS, () => socket.destroy());
     socket.on('error', () => {});
     socket.on('data', (text: string) => {
       question += text;
@@ -97,7 +118,10 @@ export class Siblings {
     return new Promise((resolve) => {
       let text = '';
       const socket = connect(this.#socketOf(pid));
-      const timer = setTimeout(() => socket.destroy(), PATIENCE_MS);
+      let steps = 0;
+      const timer = setInterval(() => {
+        if (++steps === PATIENCE_STEPS) socket.destroy();
+      }, PATIENCE_MS / PATIENCE_STEPS);
       socket.setEncoding('utf8').on('data', (more: string) => {
         text += more;
       });
@@ -108,7 +132,7 @@ export class Siblings {
         if (code === 'ECONNREFUSED' && (!isRunning(pid) || isOld(this.#socketOf(pid)))) unlink(this.#socketOf(pid));
       });
       socket.on('close', () => {
-        clearTimeout(timer);
+        clearInterval(timer);
         if (text.endsWith(END)) resolve({ text: text.slice(0, -END.length) });
         else resolve(isGone ? 'gone' : 'missing');
       });

@@ -50,12 +50,20 @@ describe('the log', () => {
     ['zeros', `00-${'0'.repeat(32)}-${SPAN}-01`],
     ['upper case', `00-${TRACE.toUpperCase()}-${SPAN}-01`],
     ['too short', `00-${TRACE}-b7-01`],
+    ['version ff', `ff-${TRACE}-${SPAN}-01`],
+    ['more than version 00 has', `00-${TRACE}-${SPAN}-01-x`],
     ['something else', '"}\n{"level":"fatal"'],
   ])('has no ids of a trace where the header is wrong: %s', async (_what, traceparent) => {
     const { app, log } = await readyApp();
     await app.inject({ url: '/greet', headers: { traceparent } });
     expect(log[0]).not.toHaveProperty('trace_id');
     expect(log[0]).not.toHaveProperty('span_id');
+  });
+
+  it('has the ids of a trace whose header is of a later version', async () => {
+    const { app, log } = await readyApp();
+    await app.inject({ url: '/greet', headers: { traceparent: `cc-${TRACE}-${SPAN}-01-what-is-new` } });
+    expect(log[0]).toMatchObject({ trace_id: TRACE, span_id: SPAN });
   });
 
   it('has requests that took long as warnings, also where requests are not logged', async () => {

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { METHODS } from 'node:http';
 import path from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -39,6 +38,43 @@ const GREETED = { route: '/greet' };
 const greeted = (samples: Sample[]) => sum(samples, 'http_request_duration_seconds_count', GREETED);
 const processes = (samples: Sample[]) => samples.filter(({ name }) => name === 'process_cpu_seconds_total').length;
 const missing = (samples: Sample[]) => sum(samples, 'service_workers_missing');
+
+function get(path: string, more = ''): string {
+  return `GET ${path} HTTP/1.1\r\nHost: x\r\n${more}\r\n`;
+}
+
+/** Kept ones, to two different workers. */
+async function connectionsToEach(url: string): Promise<[RawConnection, RawConnection]> {
+  const byPid = new Map<string | undefined, RawConnection>();
+  while (byPid.size < 2) {
+    const connection = new RawConnection(url).send(get('/health'));
+    await connection.until('"pid"');
+    byPid.set(/"pid":(\d+),/.exec(await connection.until('"uptimeSeconds"'))?.[1], connection);
+  }
+  const [one, other] = [...byPid.values()];
+  if (one === undefined || other === undefined) throw new Error('they are not two');
+  return [one, other];
+}
+
+/** The names of the sockets in there, by what a descriptor of the process that listens there is a link to. */
+function siblingSockets(folder: string): Map<string, string> {
+  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n');
+  const listening = lines.map((line) => line.split(/\s+/)).filter(([, , , flags]) => flags === '00010000');
+  return new Map(
+    listening
+      .filter((columns) => columns[7]?.startsWith(folder))
+      .map((columns) => [`socket:[${columns[6]}]`, path.basename(columns[7] ?? '')]),
+  );
+}
+
+/** Descriptors come and go. */
+function linkOf(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch {
+    return '';
+  }
+}
 
 /** Asks for random paths with random methods, many at a time on each connection. @returns how many were answered */
 async function scan(url: string, requests: number): Promise<number> {
@@ -91,21 +127,43 @@ describe('the metrics of several workers', () => {
   it('wait only shortly for one that is busy, and say that it is missing', async () => {
     const service = new Cluster();
     const url = await service.started(2);
-    await greet(url, 1);
-    const whileBlocked = async () => {
-      const request = 'GET /block?ms=2000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
-      const blocked = new RawConnection(url).send(request);
-      await once(blocked.socket, 'connect');
+    const [idle, busy] = await connectionsToEach(url);
+    busy.send(get('/block?ms=5000'));
+    for (let time = 0; time < 3; time++) {
+      idle.received = '';
       const startedAt = performance.now();
-      const samples = await scrape(url);
-      const isShort = performance.now() - startedAt < 1500;
-      await blocked.closed();
-      return isShort && missing(samples) === 1 && processes(samples) === 1;
-    };
-    // Now and then it is the same worker that is asked.
-    await expect.poll(whileBlocked, { timeout: 30_000 }).toBe(true);
+      const text = await idle.send(get('/metrics')).until('nodejs_version_info{');
+      expect(text).toContain('service_workers_missing{worker="all"} 1');
+      expect(performance.now() - startedAt).toBeLessThan(1200);
+    }
+    busy.received = '';
+    await busy.until('done');
     await expect.poll(async () => missing(await scrape(url))).toBe(0);
   });
+
+  it('are complete where it is the one that is asked that stood still', async () => {
+    const url = await new Cluster().started(2);
+    await greet(url, 1);
+    // All others have been asked when it begins to stand still, and nobody's answer has been read.
+    const asker = new RawConnection(url).send(get('/metrics') + get('/block?ms=1500', 'Connection: close\r\n'));
+    expect(await asker.closed()).toContain('service_workers_missing{worker="all"} 0');
+  });
+
+  it.runIf(process.platform === 'linux').each(['shared', 'round-robin'])(
+    'pass through no other process where DISPATCH is %s',
+    async (DISPATCH) => {
+      const folder = temporaryFolder();
+      const service = new Cluster({ DISPATCH, TMPDIR: folder });
+      await service.started(2);
+      const listening = (pid: number) =>
+        readdirSync(`/proc/${pid}/fd`)
+          .map((descriptor) => linkOf(`/proc/${pid}/fd/${descriptor}`))
+          .filter((link) => siblingSockets(folder).has(link))
+          .map((link) => siblingSockets(folder).get(link));
+      expect(service.workers.map(listening)).toEqual(service.workers.map((pid) => [`${pid}.sock`]));
+      expect(listening(service.pid)).toEqual([]);
+    },
+  );
 
   it('are complete again after a kill, and nothing is left behind', async () => {
     const folder = temporaryFolder();
@@ -169,6 +227,18 @@ describe('the metrics of several workers', () => {
     expect(routes).toEqual(new Set([undefined, '(unmatched)', '/metrics']));
     // Some, with other statuses and methods: of those there are few. Another one for each path would be a million.
     expect(after.length).toBeLessThan(before.length + 1000);
+  });
+
+  it('are those of the worker alone where somebody else has the folder, and the log says what to do', async () => {
+    const folder = temporaryFolder();
+    const users = path.join(folder, `mainstay-${process.getuid?.()}`);
+    mkdirSync(users);
+    chmodSync(users, 0o777);
+    const service = new Cluster({ TMPDIR: folder });
+    const url = await service.started(2);
+    expect(missing(await scrape(url))).toBe(1);
+    await service.logged(ALONE, 2);
+    expect(service.lines(ALONE)[0]).toMatchObject({ err: { message: expect.stringMatching(/remove it.*set TMPDIR/) } });
   });
 
   it('are in a folder that others cannot use', async () => {

@@ -61,11 +61,11 @@ export class Series {
     return this.#counts.reduce((sum, count) => sum + count, 0);
   }
 
-  observe(value: number): void {
+  observe(value: number, times = 1): void {
     let bucket = 0;
     while (value > (this.#bounds[bucket] ?? Number.POSITIVE_INFINITY)) bucket++;
-    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
-    this.#sum += value;
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + times;
+    this.#sum += value * times;
   }
 
   /** As Prometheus has it: each bucket with all below it. */

@@ -55,14 +55,14 @@ export class Metrics {
     this.registry.setDefaultLabels({ worker });
     this.#durations = new Histogram({
       name: 'http_request_duration_seconds',
-      help: 'Time from the arrival of the headers to the end of the response. Status 499: the client left first; what failed half-way counts as 500.',
+      help: 'Time from the arrival of the request headers to the end of the response. Status 499: the client left first. A response that failed halfway counts as 500.',
       buckets: DURATION_BUCKETS_SECONDS,
       registry: this.registry,
     });
     const kinds = this.#kinds;
     new Counter({
       name: 'http_response_bytes_total',
-      help: 'Bytes of responses, with their headers, that were given to the operating system.',
+      help: 'Bytes of responses, headers included, that were written to the connection, even if the client then left.',
       labelNames: ['method', 'route', 'status'],
       registers: [this.registry],
       collect() {
@@ -76,13 +76,13 @@ export class Metrics {
     });
     this.#queueDelays = new Histogram({
       name: 'http_queue_delay_seconds',
-      help: 'Time from the first request of a turn of the event loop to its end: as long the last one may have waited. Requests are refused where it is above MAX_QUEUE_DELAY_MS.',
+      help: 'Longest time that a request may have waited for others in its turn of the event loop: each request that was not refused counts with the length of the whole turn. A busy worker refuses what waits longer than MAX_QUEUE_DELAY_MS.',
       buckets: QUEUE_DELAY_BUCKETS_SECONDS,
       registry: this.registry,
     }).series({});
     new Counter({
       name: 'nodejs_eventloop_active_seconds_total',
-      help: 'Time in which the event loop was not waiting: its rate is the utilization of the loop, 1 at most.',
+      help: 'Time in which the event loop was not idle. Its rate is the utilization of the loop, at most 1.',
       registers: [this.registry],
       collect() {
         this.reset();
@@ -91,7 +91,7 @@ export class Metrics {
     });
     this.#malformed = new Counter({
       name: 'http_malformed_requests_total',
-      help: 'Connections closed because what came on them was no acceptable HTTP request, by the status they were told.',
+      help: 'Connections closed because what arrived was not an acceptable HTTP request, by the status that was sent.',
       labelNames: ['status'],
       registers: [this.registry],
     });
@@ -99,13 +99,13 @@ export class Metrics {
     for (const status of MALFORMED_STATUSES) this.#malformed.inc({ status }, 0);
     this.#dropped = new Counter({
       name: 'http_connections_dropped_total',
-      help: 'Connections closed at once, because there were MAX_CONNECTIONS already.',
+      help: 'Connections closed at once because the process had as many as it may have: MAX_CONNECTIONS, or fewer where the limit of open files is lower.',
       registers: [this.registry],
     });
     const { shed } = this;
     new Counter({
       name: 'http_requests_shed_total',
-      help: 'Requests refused with 503 because of overload: they came late in their turn of the event loop, as many of their route were open as may, or memory was short.',
+      help: 'Requests refused with 503 because of overload, by reason. turn: it came late in its turn of the event loop; concurrency: its route had as many open requests as it may have; memory: memory was short.',
       labelNames: ['reason'],
       registers: [this.registry],
       collect() {
@@ -119,10 +119,40 @@ export class Metrics {
   watchInFlight(count: () => number): void {
     new Gauge({
       name: 'http_requests_in_flight',
-      help: 'Requests whose answer is not complete yet.',
+      help: 'Requests whose response is not complete yet.',
       registers: [this.registry],
       collect() {
         this.set(count());
+      },
+    });
+  }
+
+  /**
+   * What an objective for errors is measured by. They are there from the first scrape on, with 0: a series of the histogram is born by the first
+   * request with its status, and Prometheus sees no increase in that.
+   *
+   * @param isCounted of a route
+   */
+  watchOutcomes(isCounted: (route: string) => boolean): void {
+    const outcomes = () => this.outcomes(isCounted);
+    const registers = [this.registry];
+    new Counter({
+      name: 'http_requests_total',
+      help: 'Requests that have ended, except those to operations routes such as /readyz and /metrics.',
+      registers,
+      collect() {
+        this.reset();
+        for (const count of outcomes()) this.inc(count);
+      },
+    });
+    new Counter({
+      name: 'http_request_errors_total',
+      help: 'Those of http_requests_total that failed: status 5xx, except 503, which is a refusal.',
+      registers,
+      collect() {
+        this.reset();
+        const [, , failed] = outcomes();
+        this.inc(failed);
       },
     });
   }
@@ -131,7 +161,7 @@ export class Metrics {
   watchChecks(checks: Checks): void {
     new Gauge({
       name: 'service_check_success',
-      help: 'Whether what the service needs is there, by check: 1 or 0. The process is not ready where it is 0.',
+      help: 'Whether what the service depends on is available, by check: 1 or 0. While any is 0, the process is not ready.',
       labelNames: ['check'],
       registers: [this.registry],
       collect() {
@@ -147,9 +177,12 @@ export class Metrics {
     kind.bytes += bytes;
   }
 
-  /** A turn of the event loop that brought requests has ended, so long after the first of them. */
-  turnEnded(milliseconds: number): void {
-    this.#queueDelays.observe(milliseconds / 1000);
+  /**
+   * A turn of the event loop that brought requests has ended, so long after the first of them. Each of them counts: where one slow turn
+   * had a hundred, and each of a hundred quick turns had one, half of all requests may have waited, and not one in a hundred.
+   */
+  turnEnded(milliseconds: number, requests: number): void {
+    this.#queueDelays.observe(milliseconds / 1000, requests);
   }
 
   #kindOf(method: string, route: string, status: number): Kind {

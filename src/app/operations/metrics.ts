@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mergeExpositions } from '../metrics/exposition.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { Registry } from '../metrics/prom-client.ts';
@@ -21,15 +22,25 @@ const telling = {
   response: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: { type: 'string' } } } } },
 } as const;
 
+/**
+ * One begins no sooner after another: whoever asks without end costs less than a fifth of a core, with four workers. Waiting, unlike telling
+ * once more what was collected before, never gives Prometheus old figures with a new time.
+ */
+const BETWEEN_MS = 100;
+
 /** `/metrics` in Prometheus' text format: whichever process is asked, tells those of all. */
 export const metricsRoute: Plugin<MetricsOptions> = (app, { metrics, service, supervisor, askSiblings }, done) => {
+  let lastAt = Number.NEGATIVE_INFINITY;
   const collect = async () => {
+    const waitMs = lastAt + BETWEEN_MS - performance.now();
+    if (waitMs > 0) await sleep(waitMs);
+    lastAt = performance.now();
     const [own, { answers, missing }] = await Promise.all([metrics.text(), askSiblings('metrics')]);
     // The supervisor knows of those, too, that nobody finds.
     const unseen = (supervisor()?.ready ?? 0) - 1 - answers.length;
     return mergeExpositions([await service.text(Math.max(missing, unseen)), own, ...answers]);
   };
-  /** Who asks meanwhile gets the same, so that many who ask cost no more than one. */
+  /** Who asks meanwhile gets the same: many who ask at a time cost no more than one. */
   let collecting: Promise<string> | undefined;
 
   app.get('/metrics', { config: { isOperation: true }, schema: telling }, async (_request, reply) => {

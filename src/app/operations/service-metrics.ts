@@ -10,7 +10,7 @@ export class ServiceMetrics {
     const registers = [this.#registry];
     this.#missing = new Gauge({
       name: 'service_workers_missing',
-      help: 'Processes of the service that are there and did not tell their metrics in time: theirs are not among these.',
+      help: 'Processes of the service that run but did not report in time: their metrics are missing from this scrape.',
       labelNames: ['worker'],
       registers,
     });
@@ -40,15 +40,15 @@ export class ServiceMetrics {
         },
       });
     };
-    gauge('supervisor_workers_wanted', 'Workers that are to serve.', ({ wanted }) => wanted);
+    gauge('supervisor_workers_wanted', 'Workers that should be serving.', ({ wanted }) => wanted);
     gauge(
       'supervisor_workers_ready',
-      'Workers that serve, without those that were replaced and still drain.',
+      'Workers that are serving, not counting those that were replaced and are still draining.',
       ({ ready }) => ready,
     );
     new Counter({
       name: 'supervisor_worker_restarts_total',
-      help: 'Workers that had to be replaced, by reason. Those that a reload replaced are not among them.',
+      help: 'Workers that had to be replaced, by reason, not counting those replaced by a reload.',
       labelNames: ['worker', 'reason'],
       registers,
       collect() {
@@ -58,7 +58,7 @@ export class ServiceMetrics {
     });
     new Counter({
       name: 'supervisor_reloads_total',
-      help: 'Rolling reloads that ended, by result.',
+      help: 'Rolling reloads that have ended, by result.',
       labelNames: ['worker', 'result'],
       registers,
       collect() {
@@ -73,12 +73,12 @@ export class ServiceMetrics {
     );
     gauge(
       'supervisor_last_reload_duration_seconds',
-      'Time that the last rolling reload took.',
+      'How long the last rolling reload took.',
       ({ lastReload }) => lastReload && lastReload.ms / 1000,
     );
     gauge(
       'supervisor_last_reload_timestamp_seconds',
-      'When the last rolling reload ended, seconds since 1970.',
+      'When the last rolling reload ended, in seconds since 1970.',
       ({ lastReload }) => lastReload && Date.parse(lastReload.at) / 1000,
     );
   }

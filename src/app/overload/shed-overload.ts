@@ -45,10 +45,12 @@ function overloaded(why: string): Busy {
  * Refuses at once, with a 503, what could not be answered in good time, so that the rest is: docs/decisions/0010-overload.md.
  */
 export function shedOverload(app: App, config: Config, requests: Requests, metrics: Metrics): void {
-  if (config.maxQueueDelayMs === 0) return;
-  const turns = new Turns(config.maxQueueDelayMs, (ms) => metrics.turnEnded(ms));
+  // Otherwise turns are measured as well, and nobody is refused.
+  const isShedding = config.maxQueueDelayMs > 0;
+  const maxMs = isShedding ? config.maxQueueDelayMs : Number.POSITIVE_INFINITY;
+  const turns = new Turns(maxMs, (ms, count) => metrics.turnEnded(ms, count));
   app.server.on('connection', () => turns.accepted());
-  const isMemoryShort = watchMemory(app, config);
+  const isMemoryShort = isShedding ? watchMemory(app, config) : () => false;
   let refused = 0;
 
   const refusal = (reason: keyof typeof REFUSALS) => {
@@ -65,7 +67,7 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
   app.addHook('onRoute', (route) => {
     const { isOperation = false, boundsItself = false } = route.config ?? {};
     if (isOperation) return;
-    const limit = boundsItself ? undefined : new ConcurrencyLimit();
+    const limit = boundsItself || !isShedding ? undefined : new ConcurrencyLimit();
     // Not before its body is there: slow clients would take all places.
     const isBoundLater = [route.method].flat().some((method) => !BODILESS.has(method));
 

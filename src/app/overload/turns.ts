@@ -37,7 +37,7 @@ type Sample = { readonly at: number; readonly activeMs: number };
  */
 export class Turns {
   readonly #maxMs: number;
-  readonly #onEnd: (ms: number) => void;
+  readonly #onEnd: (ms: number, requests: number) => void;
   #startedAt: number | undefined;
   /** Requests that were taken in this turn: those that are refused cost little. */
   #count = 0;
@@ -52,7 +52,7 @@ export class Turns {
   #held: ((now: number) => void)[] = [];
 
   readonly #end = () => {
-    if (this.#startedAt !== undefined) this.#onEnd(performance.now() - this.#startedAt);
+    if (this.#startedAt !== undefined) this.#onEnd(performance.now() - this.#startedAt, this.#count);
     this.#startedAt = undefined;
     this.#watched = undefined;
     this.#count = 0;
@@ -77,9 +77,9 @@ export class Turns {
 
   /**
    * @param maxMs how old a turn may get before requests come late
-   * @param onEnd is told how old each has got
+   * @param onEnd is told how old each has got, and how many requests were taken in it
    */
-  constructor(maxMs: number, onEnd: (ms: number) => void) {
+  constructor(maxMs: number, onEnd: (ms: number, requests: number) => void) {
     this.#onEnd = onEnd;
     this.#maxMs = maxMs;
   }

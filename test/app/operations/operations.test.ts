@@ -5,6 +5,8 @@ import { type Check, Checks } from '../../../src/app/checks.ts';
 import { Lifecycle } from '../../../src/app/lifecycle.ts';
 import { Metrics } from '../../../src/app/metrics/metrics.ts';
 import { health } from '../../../src/app/operations/health.ts';
+import { metricsRoute } from '../../../src/app/operations/metrics.ts';
+import { ServiceMetrics } from '../../../src/app/operations/service-metrics.ts';
 import { listeningApp, readyApp } from '../../support/app.ts';
 import { RawConnection } from '../../support/raw.ts';
 
@@ -109,6 +111,46 @@ describe('metrics', () => {
     const { body } = await app.inject('/metrics');
     for (const series of ['http_malformed_requests_total{status="400"', 'http_requests_shed_total{reason="turn"'])
       expect(samples(body, series)).toEqual([`${series},worker="single"} 0`]);
+  });
+
+  it('have requests and errors from the start, without those of operators and without refusals', async () => {
+    const { app } = await readyApp({}, (extended) => {
+      extended.get('/fails', () => {
+        throw new Error('it fails');
+      });
+      extended.get('/refuses', (_request, reply) => reply.code(503).send());
+      extended.get('/asks', { config: { isOperation: true } }, () => {
+        throw new Error('it fails as well');
+      });
+    });
+    const counted = async () => {
+      const { body } = await app.inject('/metrics');
+      return ['http_requests_total', 'http_request_errors_total'].map((name) => samples(body, name)[0]?.split(' ')[1]);
+    };
+    expect(await counted()).toEqual(['0', '0']);
+    for (const url of ['/greet', '/fails', '/refuses', '/asks', '/livez']) await app.inject(url);
+    expect(await counted()).toEqual(['3', '1']);
+  });
+
+  it('are collected at most ten times a second, and each time anew', async () => {
+    const collectedAt: number[] = [];
+    const app = Fastify().register(metricsRoute, {
+      metrics: new Metrics('1'),
+      service: new ServiceMetrics(() => undefined),
+      supervisor: () => undefined,
+      askSiblings: async () => {
+        collectedAt.push(performance.now());
+        return {
+          answers: [`# HELP asked_total Times.\n# TYPE asked_total counter\nasked_total ${collectedAt.length}`],
+          missing: 0,
+        };
+      },
+    });
+    onTestFinished(() => app.close());
+    for (let time = 1; time <= 4; time++) expect((await app.inject('/metrics')).body).toContain(`asked_total ${time}`);
+    const gaps = collectedAt.slice(1).map((at, index) => at - (collectedAt[index] ?? 0));
+    // A timer may be early by a millisecond.
+    expect(Math.min(...gaps)).toBeGreaterThan(98);
   });
 
   it('tell how many requests are in flight, also when clients leave', async () => {

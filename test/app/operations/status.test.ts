@@ -1,5 +1,9 @@
+import { pino } from 'pino';
 import supertest from 'supertest';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { Overview } from '../../../src/app/operations/status/overview.ts';
+import { Viewers } from '../../../src/app/operations/status/viewers.ts';
+import { Vitals } from '../../../src/app/vitals.ts';
 import { listeningApp, readyApp } from '../../support/app.ts';
 import { metricOf } from '../../support/metrics.ts';
 import { RawConnection } from '../../support/raw.ts';
@@ -59,6 +63,27 @@ describe('the stream of /status', () => {
     const [line] = log.filter(({ route }) => route === '/status/stream');
     expect(line).toMatchObject({ status: 200, msg: 'request' });
     expect(line?.ms).toBeLessThan(1000);
+  });
+
+  it('is begun from the same for all who come within a second', async () => {
+    let reads = 0;
+    const read = async () => {
+      reads++;
+      return [];
+    };
+    const viewers = new Viewers(new Overview(new Vitals(), read, () => undefined), pino({ level: 'silent' }));
+    onTestFinished(() => viewers.end());
+    const beginning = async () => {
+      const leaving = new AbortController();
+      const [, text] = await (await viewers.add(leaving.signal)).take(2).toArray();
+      leaving.abort();
+      return String(text);
+    };
+    const first = await beginning();
+    for (let viewer = 0; viewer < 20; viewer++) await beginning();
+    // Where a second ended meanwhile, one more for it and one for those who look.
+    expect(reads).toBeLessThanOrEqual(3);
+    await expect.poll(beginning).not.toBe(first);
   });
 
   it('ends when the process drains, and begins no more there', async () => {

@@ -64,10 +64,30 @@ describe('a process whose event loop is overloaded', () => {
     }
   });
 
-  it('refuses nobody where MAX_QUEUE_DELAY_MS is 0', async () => {
+  it('refuses nobody where MAX_QUEUE_DELAY_MS is 0, and measures all the same', async () => {
     const { url } = await service({ MAX_QUEUE_DELAY_MS: '0' });
     const answers = await Promise.all(Array.from({ length: 200 }, () => ask(`${url}/block?ms=2`)));
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+    // With the one before.
+    await expect.poll(() => metricOf(url, 'http_queue_delay_seconds_count')).toBe(201);
+    const [short = 0, sum = 0] = [
+      await metricOf(url, 'http_queue_delay_seconds_bucket{le="0.01"}'),
+      await metricOf(url, 'http_queue_delay_seconds_sum'),
+    ];
+    expect(short).toBeLessThan(101);
+    expect(sum).toBeGreaterThan(1);
+  });
+
+  it('measures the delay of each request, not of each turn', async () => {
+    const { url } = await listeningApp();
+    const asked = Array.from({ length: 9 }, () => 'GET /greet HTTP/1.1\r\nHost: x\r\n\r\n').join('');
+    await new RawConnection(url)
+      .send(
+        `GET /block?ms=60 HTTP/1.1\r\nHost: x\r\n\r\n${asked}GET /greet HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+      )
+      .closed();
+    await expect.poll(() => metricOf(url, 'http_queue_delay_seconds_count')).toBe(11);
+    expect(await metricOf(url, 'http_queue_delay_seconds_bucket{le="0.05"}')).toBe(0);
   });
 });
 

@@ -24,10 +24,14 @@ export class EventMetrics {
   constructor(registry: Registry, queue: { readonly requests: number; readonly bytes: number }) {
     this.#queue = queue;
     const registers = [registry];
-    this.#stored = new Counter({ name: 'events_stored_total', help: 'New events that were committed.', registers });
+    this.#stored = new Counter({
+      name: 'events_stored_total',
+      help: 'New events that have been committed.',
+      registers,
+    });
     this.#rejected = new Counter({
       name: 'events_rejected_total',
-      help: 'Requests whose events were not acknowledged, by the code they were told, or client_left.',
+      help: 'Requests whose events were not acknowledged, by the error code in the response, or client_left.',
       labelNames: ['reason'],
       registers,
     });
@@ -35,13 +39,13 @@ export class EventMetrics {
     for (const reason of REFUSED) this.#rejected.inc({ reason }, 0);
     this.#waits = new Histogram({
       name: 'events_wait_seconds',
-      help: 'Time that the oldest request of each commit had waited, complete, when the commit began.',
+      help: 'How long the oldest request of each commit had waited, from the end of its body to the beginning of the commit.',
       buckets: BUCKETS_SECONDS,
       registers,
     });
     this.#commits = new Histogram({
       name: 'events_commit_duration_seconds',
-      help: 'Time that commits took, waiting for other processes included.',
+      help: 'How long commits took, including the wait for other processes.',
       buckets: BUCKETS_SECONDS,
       registers,
     });
@@ -53,7 +57,7 @@ export class EventMetrics {
     });
     new Gauge({
       name: 'events_queue_length',
-      help: 'Requests that arrive or wait for their commit.',
+      help: 'Requests that are arriving or waiting to be committed.',
       registers,
       collect() {
         this.set(queue.requests);
@@ -61,7 +65,7 @@ export class EventMetrics {
     });
     new Gauge({
       name: 'events_queue_bytes',
-      help: 'Bytes of these requests so far.',
+      help: 'Bytes received so far of the requests that events_queue_length counts.',
       registers,
       collect() {
         this.set(queue.bytes);

@@ -16,7 +16,7 @@ export type WorkerRow = {
   readonly state: LifecycleState;
   /** Milliseconds since 1970; null for one that has not told yet. */
   readonly startedAt: number | null;
-  /** How often its predecessors were lost; null where nobody counts, or another worker has its place now. */
+  /** How often its predecessors were lost; null where another worker has its place now, or nobody counts: PM2 counts reloads as well. */
   readonly restarts: number | null;
   /** Since it has told anything. */
   readonly silentSeconds: number;

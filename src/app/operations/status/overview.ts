@@ -96,7 +96,7 @@ export class Overview {
           // It begins to note when it is ready.
           state: supervised?.state ?? STATES[noted(STATE)?.[0] ?? STATES.indexOf('ready')] ?? 'ready',
           startedAt: about.startedAt,
-          restarts: supervised?.restarts ?? about.restarts ?? null,
+          restarts: supervised?.restarts ?? null,
           silentSeconds: last === undefined ? 0 : Math.max(0, Math.floor(now / 1000) - last - 1),
           values: headlines.map(({ vital, combine }) => {
             const numbers = noted(vital.name);

@@ -1,6 +1,5 @@
 import type { Server } from 'node:net';
 import { getHeapStatistics } from 'node:v8';
-import type { RouteOptions } from 'fastify';
 import type { Requests } from '../../http/requests.ts';
 import { type Lifecycle, STATES } from '../../lifecycle.ts';
 import {
@@ -32,15 +31,13 @@ type Watched = {
   readonly lifecycle: Lifecycle;
   readonly requests: Requests;
   readonly metrics: Metrics;
-  /** All of the app, once they are known. */
-  readonly routes: readonly RouteOptions[];
+  readonly isForUsers: (route: string) => boolean;
 };
 
 /** What is to be known of every process, whatever it is for. */
-export function addProcessVitals(vitals: Vitals, { server, lifecycle, requests, metrics, routes }: Watched): void {
-  const isCounted = isForUsers(routes);
-  const outcomes: Vital = { name: 'outcomes', kind: 'count', read: () => metrics.outcomes(isCounted) };
-  const durations: Vital = { name: 'durations', kind: 'count', read: () => metrics.durations(isCounted) };
+export function addProcessVitals(vitals: Vitals, { server, lifecycle, requests, metrics, isForUsers }: Watched): void {
+  const outcomes: Vital = { name: 'outcomes', kind: 'count', read: () => metrics.outcomes(isForUsers) };
+  const durations: Vital = { name: 'durations', kind: 'count', read: () => metrics.durations(isForUsers) };
   const durationAt = quantileOf(durations, DURATION_BUCKETS_SECONDS);
   const delays: Vital = { name: 'queue_delays', kind: 'count', read: () => metrics.queueDelays };
   const delayAt = quantileOf(delays, QUEUE_DELAY_BUCKETS_SECONDS);
@@ -113,15 +110,6 @@ export function addProcessVitals(vitals: Vitals, { server, lifecycle, requests, 
       combine: sum,
     })),
   });
-}
-
-/** What operators ask is no part of what the service does. */
-function isForUsers(routes: readonly RouteOptions[]): (route: string) => boolean {
-  let operations: Set<string> | undefined;
-  return (route) => {
-    operations ??= new Set(routes.filter(({ config }) => config?.isOperation).map(({ url }) => url));
-    return !operations.has(route);
-  };
 }
 
 /** Of a histogram in seconds, in milliseconds. */

@@ -15,8 +15,6 @@ export type About = {
   /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly readyAt: number;
-  /** How often its predecessors were lost, where it knows. */
-  readonly restarts?: number;
 };
 
 /** Of the bytes. */

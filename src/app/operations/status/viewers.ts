@@ -63,7 +63,7 @@ export class Viewers {
       stream.destroy();
       throw error;
     }
-    if (!this.#isEnding) this.#timer ??= this.#nextSecond();
+    if (!this.#isEnding) this.#timer ??= atNextSecond(() => this.#tellAll());
     return stream;
   }
 
@@ -75,20 +75,16 @@ export class Viewers {
     this.#streams.clear();
   }
 
-  /** Who comes meanwhile gets the same: after a reload all come back at once. */
+  /** It stays so until the next second is noted. It costs tens of milliseconds, and after a reload all come back at once. */
   #tellBeginning(): Promise<Told> {
-    this.#beginning ??= this.#overview
-      .beginning()
-      .then((beginning) => toldOf('beginning', beginning))
-      .finally(() => {
+    if (this.#beginning === undefined) {
+      const forget = () => {
         this.#beginning = undefined;
-      });
+      };
+      this.#beginning = this.#overview.beginning().then((beginning) => toldOf('beginning', beginning));
+      this.#beginning.then(() => atNextSecond(forget), forget);
+    }
     return this.#beginning;
-  }
-
-  #nextSecond(): NodeJS.Timeout {
-    const sinceSecondMs = (Date.now() - AFTER_SECOND_MS) % 1000;
-    return setTimeout(() => this.#tellAll(), 1000 - sinceSecondMs).unref();
   }
 
   async #tellAll(): Promise<void> {
@@ -110,7 +106,7 @@ export class Viewers {
     } catch (error) {
       this.#log.warn({ err: error }, 'what /status shows cannot be told');
     }
-    this.#timer = this.#streams.size === 0 || this.#isEnding ? undefined : this.#nextSecond();
+    this.#timer = this.#streams.size === 0 || this.#isEnding ? undefined : atNextSecond(() => this.#tellAll());
   }
 
   /** Where the clock was set back, what was told lies ahead. */
@@ -127,6 +123,11 @@ export class Viewers {
     if (stream.readableLength > UNREAD_MAX_BYTES) stream.destroy();
     else stream.push(text);
   }
+}
+
+function atNextSecond(act: () => void): NodeJS.Timeout {
+  const sinceSecondMs = (Date.now() - AFTER_SECOND_MS) % 1000;
+  return setTimeout(act, 1000 - sinceSecondMs).unref();
 }
 
 function toldOf(event: 'beginning' | 'second', situation: Situation): Told {
