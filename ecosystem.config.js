@@ -49,6 +49,7 @@ export const deploy = {
     ref: 'origin/main',
     path: '/srv/mainstay',
     // Checked before anything is touched: a release that cannot start leaves the old one running.
-    'post-deploy': 'npm ci --include=dev && npm start -- --check && npx pm2 startOrReload ecosystem.config.js && npx pm2 save',
+    'post-deploy':
+      'npm ci --include=dev && npm start -- --check && npx pm2 startOrReload ecosystem.config.js && npx pm2 save',
   },
 };
