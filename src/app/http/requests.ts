@@ -26,6 +26,8 @@ export type OpenRequest = {
   failure: Error | undefined;
   /** It counts against this until it ends. */
   limit: ConcurrencyLimit | undefined;
+  /** Since when it does: its body may have taken long to arrive. */
+  limitedSince: number;
   /** Where it is in the list of those that are open. */
   index: number;
 };
@@ -149,6 +151,7 @@ export class Requests {
       lastsSince: undefined,
       failure: undefined,
       limit: undefined,
+      limitedSince: startedAt,
       index: this.#open.length,
     };
     this.#open.push(open);
@@ -194,7 +197,7 @@ export class Requests {
     if (open === undefined) return;
     response[OPEN] = undefined;
     this.#remove(open);
-    const { request, startedAt, span, lastsSince, failure, limit } = open;
+    const { request, startedAt, span, lastsSince, failure, limit, limitedSince } = open;
     if (lastsSince !== undefined) this.#lasting--;
     const isComplete = response.writableFinished || lastsSince !== undefined || isInjected(response);
     if (isComplete) {
@@ -203,7 +206,7 @@ export class Requests {
     }
     const sent = isComplete ? response.statusCode : CLIENT_LEFT;
     const now = lastsSince ?? performance.now();
-    limit?.leave(startedAt, now);
+    limit?.leave(limitedSince, now);
     const ms = now - startedAt;
     // An answer that we broke off after its headers were out is a failure, whatever they said.
     const status = failure !== undefined && sent < 500 ? 500 : sent;

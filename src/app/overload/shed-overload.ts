@@ -74,6 +74,7 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
       if (limit === undefined || open === undefined) done();
       else if (limit.enter(now)) {
         open.limit = limit;
+        open.limitedSince = now;
         done();
       } else done(refusal('concurrency'));
     };

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { ConcurrencyLimit } from '../../../src/app/overload/concurrency-limit.ts';
 import type { App } from '../../../src/app/types.ts';
 import { listeningApp, readyApp } from '../../support/app.ts';
 import { metricOf } from '../../support/metrics.ts';
@@ -100,6 +101,22 @@ describe('a route of which many requests wait', () => {
     const clients = neverAnswered(url, 64);
     await open(app, 64);
     for (const client of clients) client.abort();
+  });
+
+  it('measures them from when their body was there', async () => {
+    const leave = vi.spyOn(ConcurrencyLimit.prototype, 'leave');
+    onTestFinished(() => leave.mockRestore());
+    const { app, url } = await listeningApp();
+    const client = new RawConnection(url).send(
+      'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n',
+    );
+    await open(app, 1);
+    const bodySentAt = performance.now();
+    await client.send('{}').until('\r\n\r\n{}');
+    await open(app, 0);
+    const [enteredAt, now] = leave.mock.lastCall ?? [];
+    expect(enteredAt).toBeGreaterThan(bodySentAt);
+    expect(now).toBeGreaterThan(Number(enteredAt));
   });
 
   it('takes all of them where it says that it bounds itself', async () => {
