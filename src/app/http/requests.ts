@@ -100,9 +100,9 @@ export class Requests {
     metrics.watchInFlight(() => this.inFlight);
     lifecycle.on('change', (state) => {
       if (state !== 'draining') return;
-      for (const { request, reply, lastsSince } of this.#open) {
-        this.#announceClose(request, reply);
-        if (lastsSince !== undefined) endSoon(reply);
+      for (const open of this.#open.toSorted(byStart)) {
+        this.#announceClose(open.request, open.reply);
+        if (open.lastsSince !== undefined) endSoon(open.reply);
       }
     });
   }
@@ -127,10 +127,9 @@ export class Requests {
     return this.#answered;
   }
 
-  /** Whether a request that came on this connection is open. */
-  isAnswering(socket: Socket): boolean {
-    for (const { request } of this.#open) if (request.raw.socket === socket) return true;
-    return false;
+  /** Those that came on this connection and are open, in the order in which they came. */
+  on(socket: Socket): OpenRequest[] {
+    return this.#open.filter(({ request }) => request.raw.socket === socket).sort(byStart);
   }
 
   /** Makes a span of each request from now on. */
@@ -227,6 +226,11 @@ export class Requests {
     last.index = index;
     this.#open[index] = last;
   }
+}
+
+/** The order of the list is another one. */
+function byStart(one: OpenRequest, other: OpenRequest): number {
+  return one.startedAt - other.startedAt;
 }
 
 /** The client may not read what is to be the end. */

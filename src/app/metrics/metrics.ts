@@ -21,7 +21,7 @@ const NOT_OF_PROM_CLIENT = [
 ];
 
 /** What socket-errors.ts tells clients. */
-const MALFORMED_STATUSES = [400, 408, 413, 431] as const;
+const MALFORMED_STATUSES = [400, 405, 408, 413, 431] as const;
 
 export type MalformedStatus = (typeof MALFORMED_STATUSES)[number];
 

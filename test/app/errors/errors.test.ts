@@ -25,6 +25,7 @@ describe('an unmatched request', () => {
     });
   });
 
+  // CONNECT never gets so far: socket-errors.test.ts.
   it.each(METHODS.filter((method) => !['GET', 'HEAD', 'CONNECT'].includes(method)))(
     'is told 405 and what is allowed where %s is not answered',
     async (method) => {
