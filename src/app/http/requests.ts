@@ -213,8 +213,9 @@ export class Requests {
     const route = template ?? UNMATCHED;
     this.#metrics.requestEnded(request.method, route, status, ms, sentSince(request.raw.socket));
     span?.end(template, response, isComplete, failure);
-    // Not by the request's own log, which most requests never make. A 503 is a refusal, and of those there are many at a time.
-    if (status >= 500 && status !== 503) this.#log.error(lineOf(open, route, status, ms), 'request failed');
+    // Not by the request's own log, which most requests never make. Refusals are no failures, and of those there are many at a time.
+    if (failure !== undefined || (status >= 500 && status !== 503))
+      this.#log.error(lineOf(open, route, status, ms), 'request failed');
     else if (ms >= SLOW_MS) this.#requestLog.warn(lineOf(open, route, status, ms), 'slow request');
     else if (this.#config.requestLog) this.#requestLog.info(lineOf(open, route, status, ms), 'request');
   }

@@ -184,6 +184,18 @@ describe('a handler that fails', () => {
     expect(JSON.stringify(log)).not.toContain('CANARY');
   });
 
+  it('with a 503 of somebody else is logged, where requests are not; what is refused for want of capacity is not', async () => {
+    const upstream = Object.assign(new Error('upstream away'), { statusCode: 503 });
+    const { app, log } = await readyApp({ requestLog: false }, (extended) => {
+      extended.get('/relayed', () => Promise.reject(upstream));
+      extended.get('/busy', () => Promise.reject(new Busy('BUSY', 'Later.', 1)));
+    });
+    for (const url of ['/relayed', '/busy']) expect((await app.inject(url)).statusCode).toBe(503);
+    expect(log).toMatchObject([
+      { msg: 'request failed', route: '/relayed', status: 503, err: { message: 'upstream away' } },
+    ]);
+  });
+
   it('keeps the status that its error carries', async () => {
     const teapot = Object.assign(new Error('short and stout'), { statusCode: 418, code: 'TEAPOT' });
     const { app } = await readyApp({}, (extended) => extended.get('/tea', () => Promise.reject(teapot)));
