@@ -21,7 +21,7 @@ declare module 'fastify' {
 /** Above this part of its heap's limit a process does little but collect garbage, and is about to die. */
 const HEAP_MAX = 0.9;
 
-/** A worker above MAX_WORKER_RSS_MB is being replaced. So far above, it does not wait for that. */
+/** A worker that is too large is being replaced. So far above its limit, it does not wait for that. */
 const RSS_MAX = 1.25;
 
 const MEMORY_SAMPLED_EVERY_MS = 1000;
@@ -43,12 +43,20 @@ function overloaded(why: string): Busy {
 
 /**
  * Refuses at once, with a 503, what could not be answered in good time, so that the rest is: docs/decisions/0010-overload.md.
+ *
+ * @param rssMaxBytes with more resident memory this process is replaced; where nobody would, refusing everything would help nobody
  */
-export function shedOverload(app: App, config: Config, requests: Requests, metrics: Metrics): void {
+export function shedOverload(
+  app: App,
+  config: Config,
+  requests: Requests,
+  metrics: Metrics,
+  rssMaxBytes: () => number | null,
+): void {
   if (config.maxQueueDelayMs === 0) return;
   const turns = new Turns(config.maxQueueDelayMs, (ms) => metrics.turnEnded(ms));
   app.server.on('connection', () => turns.accepted());
-  const isMemoryShort = watchMemory(app, config);
+  const isMemoryShort = watchMemory(app, rssMaxBytes);
   let refused = 0;
 
   const refusal = (reason: keyof typeof REFUSALS) => {
@@ -102,7 +110,7 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
 }
 
 /** @see https://github.com/fastify/under-pressure */
-function watchMemory(app: App, { maxWorkerRssMb }: Config): () => boolean {
+function watchMemory(app: App, rssMaxBytes: () => number | null): () => boolean {
   let isShort = () => false;
   // In a context without routes: its own hook would look up the route of each request, and refuse operations as well.
   app.register(async (context) => {
@@ -111,9 +119,13 @@ function watchMemory(app: App, { maxWorkerRssMb }: Config): () => boolean {
       sampleInterval: MEMORY_SAMPLED_EVERY_MS,
       eventLoopUtilizationMode: 'interval',
       maxHeapUsedBytes: getHeapStatistics().heap_size_limit * HEAP_MAX,
-      maxRssBytes: maxWorkerRssMb * 1024 * 1024 * RSS_MAX,
     });
-    isShort = () => context.isUnderPressure();
+    let isTooLarge = false;
+    const watch = setInterval(() => {
+      isTooLarge = context.memoryUsage().rssBytes > (rssMaxBytes() ?? Number.POSITIVE_INFINITY) * RSS_MAX;
+    }, MEMORY_SAMPLED_EVERY_MS).unref();
+    context.addHook('onClose', async () => clearInterval(watch));
+    isShort = () => isTooLarge || context.isUnderPressure();
   });
   return () => isShort();
 }
