@@ -74,7 +74,7 @@ export const settings = {
       type: 'boolean',
       default: true,
       description:
-        'One log line for each request. Off, only requests that failed (5xx, but not refusals) or took longer than a second are logged.',
+        'One log line for each request. Off, only requests that failed (5xx, but not refusals) or took longer than a second are logged, the others at the level `debug`.',
     },
     keepAliveTimeoutMs: {
       type: 'integer',

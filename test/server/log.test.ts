@@ -4,8 +4,10 @@ import { openSync } from 'node:fs';
 import { setTimeout as setTimer } from 'node:timers';
 import { setTimeout } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import { Cluster, gone } from '../support/cluster.ts';
+import { LogLevel } from '../../src/server/log-level.ts';
+import { Cluster, gone, greet } from '../support/cluster.ts';
 import { freePort } from '../support/free-port.ts';
+import { keptLog } from '../support/log.ts';
 import { ROOT } from '../support/paths.ts';
 import { Service } from '../support/processes.ts';
 
@@ -149,13 +151,37 @@ it('SIGUSR2 switches to the level debug and back', async () => {
     .toBe(0);
 });
 
-it('SIGUSR2 does so in all workers, those that come later included', async () => {
-  const service = new Cluster({ LOG_LEVEL: 'info' });
-  await service.started(2);
+it('SIGUSR2 does so in all workers, those that come later included, and has requests logged that otherwise are not', async () => {
+  const service = new Cluster({ REQUEST_LOG: 'false' });
+  const url = await service.started(2);
+  await greet(url, 10);
   service.child.kill('SIGUSR2');
-  await service.until(() => service.lines('log level').length === 3);
+  await service.logged('log level', 3);
+  expect(service.lines('request')).toEqual([]);
+  const heardOf = async (...workers: string[]) => {
+    const heard = () => new Set(service.lines('request').map(({ worker }) => worker));
+    while (!heard().isSupersetOf(new Set(workers))) await greet(url, 10);
+  };
+  await heardOf('1', '2');
   process.kill(service.workers[0] ?? 0, 'SIGKILL');
-  await service.started(3);
-  await service.until(() => service.lines('log level').length === 4);
-  expect(service.lines('log level').every(({ level }) => level === 'debug' || level === 'info')).toBe(true);
+  await service.logged('log level', 4);
+  await heardOf('3');
+
+  service.child.kill('SIGUSR2');
+  await service.logged('log level', 7);
+  const { length } = service.lines('request');
+  await greet(url, 20);
+  service.child.kill('SIGTERM');
+  await service.ended();
+  expect(service.lines('request').length).toBe(length);
+});
+
+it('the level that is switched to is never above the configured one', () => {
+  const { log } = keptLog();
+  log.level = 'trace';
+  const level = new LogLevel([log]);
+  level.toggle();
+  expect(log.level).toBe('trace');
+  level.toggle();
+  expect(log.level).toBe('trace');
 });

@@ -63,6 +63,9 @@ const CLIENT_LEFT = 499;
 /** One that took longer is logged as a warning, also where requests are not logged. */
 const SLOW_MS = 1000;
 
+/** The levels at which requests are logged in any case: somebody is looking for something. */
+const VERBOSE: ReadonlySet<string> = new Set(['debug', 'trace']);
+
 /** So long after the drain has begun. */
 const LASTING_ENDS_WITHIN_MS = 1000;
 
@@ -218,6 +221,7 @@ export class Requests {
       this.#log.error(lineOf(open, route, status, ms), 'request failed');
     else if (ms >= SLOW_MS) this.#requestLog.warn(lineOf(open, route, status, ms), 'slow request');
     else if (this.#config.requestLog) this.#requestLog.info(lineOf(open, route, status, ms), 'request');
+    else if (VERBOSE.has(this.#requestLog.level)) this.#requestLog.debug(lineOf(open, route, status, ms), 'request');
   }
 
   /** The last one takes its place. */

@@ -43,6 +43,7 @@ export class SocketErrors {
     }
     // The client is gone.
     if (error.code === 'ECONNRESET' || socket.bytesRead === 0 || !socket.writable) {
+      this.#log.debug({ reason: error.code, requests: this.#requests.on(socket).length }, 'connection lost');
       if (!socket.writableEnded) socket.destroy();
       return;
     }
