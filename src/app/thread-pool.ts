@@ -91,7 +91,7 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
 
   /**
    * @param signal frees the place of the task at once: in the queue, or by ending its thread, for which another one is started
-   * @throws {Busy} when as many tasks wait as may
+   * @throws {Busy} when the queue is full
    */
   async run(task: Task, signal: AbortSignal): Promise<Result> {
     const pool = this.#pool ?? (await this.#started());

@@ -25,7 +25,7 @@ const MALFORMED_STATUSES = [400, 405, 408, 413, 431] as const;
 
 export type MalformedStatus = (typeof MALFORMED_STATUSES)[number];
 
-/** It came late in its turn, as many of its route were open as may, or memory was short. */
+/** It came late in its turn, too many of its route were in progress, or memory was short. */
 export const SHED_REASONS = ['turn', 'concurrency', 'memory'] as const;
 
 type ShedReason = (typeof SHED_REASONS)[number];
@@ -105,7 +105,7 @@ export class Metrics {
     const { shed } = this;
     new Counter({
       name: 'http_requests_shed_total',
-      help: 'Requests refused with 503 because of overload: they came late in their turn of the event loop, as many of their route were open as may, or memory was short.',
+      help: 'Requests refused with 503 because of overload: they came late in their turn of the event loop, too many of their route were in progress, or memory was short.',
       labelNames: ['reason'],
       registers: [this.registry],
       collect() {

@@ -3,6 +3,7 @@ import underPressure from '@fastify/under-pressure';
 import type { HookHandlerDoneFunction, onRequestHookHandler, preHandlerHookHandler } from 'fastify';
 import type { Config } from '../../config/settings.ts';
 import { Busy } from '../errors/busy.ts';
+import { BODILESS } from '../http/bodiless.ts';
 import type { OpenRequest, Requests } from '../http/requests.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { App } from '../types.ts';
@@ -28,12 +29,10 @@ const MEMORY_SAMPLED_EVERY_MS = 1000;
 const REPORTED_EVERY_MS = 1000;
 const RETRY_AFTER_SECONDS = 1;
 
-const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
-
 const REFUSALS = {
-  turn: overloaded('More is asked than can be answered in time.'),
-  concurrency: overloaded('As many such requests are open as may.'),
-  memory: overloaded('Memory is short.'),
+  turn: overloaded('The service is overloaded.'),
+  concurrency: overloaded('Too many requests of this kind are in progress.'),
+  memory: overloaded('The service is short of memory.'),
 };
 
 /** Made once: of thousands a second, nobody reads the stacks. */
