@@ -11,6 +11,7 @@ const { killTimeoutMs, listenTimeoutMs } = require('./src/config/timing.ts');
 const { workerCount } = require('./src/config/worker-count.ts');
 
 const config = readConfig(process.env);
+const { maxWorkerRssMb } = config;
 
 export const apps = [
   {
@@ -23,6 +24,8 @@ export const apps = [
     wait_ready: true,
     listen_timeout: listenTimeoutMs(config),
     kill_timeout: killTimeoutMs(config),
+    // PM2 looks every 30 s and, whatever the name says, reloads in cluster mode: the successor is ready before the old one drains.
+    ...(maxWorkerRssMb > 0 && { max_memory_restart: maxWorkerRssMb * 1024 * 1024 }),
     // A wrong configuration does not get better by trying again.
     stop_exit_codes: [78],
     exp_backoff_restart_delay: 250,

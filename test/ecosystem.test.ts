@@ -84,6 +84,18 @@ describe('under PM2, the service', () => {
     expect(receiver.named('GET /greet')).toHaveLength(20);
   });
 
+  it('replaces an instance that has grown above MAX_WORKER_RSS_MB, and the old one drains', async () => {
+    const pm2 = pm2With({ WORKERS: '1', MAX_WORKER_RSS_MB: '300', PM2_WORKER_INTERVAL: '1000', DRAIN_IDLE_MS: '100' });
+    await pm2.run(['start', 'ecosystem.config.js']);
+    const client = new RawConnection(await urlOf(pm2)).send(
+      'GET /hold-memory?mb=400 HTTP/1.1\r\nHost: x\r\n\r\nGET /slow?ms=5000 HTTP/1.1\r\nHost: x\r\n\r\n',
+    );
+    const drained = () => pm2.log.filter(({ msg }) => msg === 'drained');
+    await expect.poll(drained, { timeout: 20_000 }).toMatchObject([{ inFlight: 1, finished: 1, cut: 0 }]);
+    expect(await client.closed()).toMatch(/slow, but whole$/);
+    expect(statuses(await pm2.instances())).toEqual(['online']);
+  });
+
   it('is not started with a wrong configuration', async () => {
     const pm2 = pm2With({ PORT: 'abc' });
     const { code, output } = await pm2.run(['start', 'ecosystem.config.js']);

@@ -17,7 +17,7 @@ import { tellKeepAlive } from './http/keep-alive.ts';
 import { OpsPort } from './http/ops-port.ts';
 import { requestId } from './http/request-id.ts';
 import { Requests } from './http/requests.ts';
-import { answerSocketError } from './http/socket-errors.ts';
+import { SocketErrors } from './http/socket-errors.ts';
 import { cutStalledAnswers } from './http/stalled-answers.ts';
 import { readTextValues } from './http/text-values.ts';
 import { Lifecycle } from './lifecycle.ts';
@@ -38,7 +38,7 @@ import { ServiceMetrics } from './operations/service-metrics.ts';
 import type { ReadRecordings } from './operations/status/overview.ts';
 import { addProcessVitals } from './operations/status/process-vitals.ts';
 import { status } from './operations/status/status.ts';
-import type { SupervisorState } from './operations/supervisor-state.ts';
+import type { SupervisedWorker, SupervisorState } from './operations/supervisor-state.ts';
 import { shedOverload } from './overload/shed-overload.ts';
 import { traceRequests } from './tracing/trace-requests.ts';
 import type { App } from './types.ts';
@@ -88,6 +88,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   const checks = new Checks();
   metrics.watchChecks(checks);
   const requests = new Requests(config, { log, requestLog }, lifecycle, metrics);
+  const socketErrors = new SocketErrors(config, log, metrics, requests);
   const vitals = new Vitals();
 
   const http = {
@@ -122,7 +123,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
       requests.begin(request, reply);
       sendError(error, request, reply, requests);
     },
-    clientErrorHandler: (error, socket) => answerSocketError(error, socket, config, log, metrics),
+    clientErrorHandler: (error, socket) => socketErrors.onClientError(error, socket),
   });
   app.log = log;
   app.server.maxConnections = config.maxConnections;
@@ -150,15 +151,14 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
     reportDrops(server, log, metrics);
     // An expectation other than 100-continue may be ignored (RFC 9110, 10.1.1). Node would answer 417 with nothing in it.
     server.on('checkExpectation', app.routing);
+    server.on('connect', (request) => socketErrors.onConnect(request));
   }
-  opsPort?.server.on('clientError', (error, socket) =>
-    answerSocketError(error, socket as Socket, config, log, metrics),
-  );
+  opsPort?.server.on('clientError', (error, socket) => socketErrors.onClientError(error, socket as Socket));
   cutStalledAnswers(app, requests);
   answerErrors(app, requests);
   answerUnmatched(app, opsPort);
   readTextValues(app);
-  shedOverload(app, config, requests, metrics);
+  shedOverload(app, config, requests, metrics, () => supervised(supervisor(), worker)?.rssMaxBytes ?? null);
   const routes = listRoutes(app);
   const isForUsers = forUsers(routes);
   metrics.watchOutcomes(isForUsers);
@@ -175,6 +175,10 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   app.register(events, { registry: metrics.registry, vitals, checks, config });
 
   return app;
+}
+
+function supervised(state: SupervisorState | undefined, worker: string): SupervisedWorker | undefined {
+  return state?.workers.find((each) => each.worker === worker);
 }
 
 function trustProxyOption(setting: string): boolean | string | ((address: string, hop: number) => boolean) {

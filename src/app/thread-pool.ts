@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Piscina } from 'piscina';
 import { Busy } from './errors/busy.ts';
+import { lazily } from './lazily.ts';
 import { Counter, Gauge, Histogram, type Registry } from './metrics/prom-client.ts';
 import { level, sum, type Vitals } from './vitals.ts';
 
@@ -42,7 +43,7 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
   readonly #waits: Histogram;
   readonly #runs: Histogram;
   readonly #rejected: Counter<'reason'>;
-  #starting: Promise<Piscina<Task, Result>> | undefined;
+  readonly #started = lazily(() => this.#start());
   #pool: Piscina<Task, Result> | undefined;
 
   constructor(options: ThreadPoolOptions) {
@@ -90,14 +91,13 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
 
   /**
    * @param signal frees the place of the task at once: in the queue, or by ending its thread, for which another one is started
-   * @throws {Busy} when as many tasks wait as may
+   * @throws {Busy} when the queue is full
    */
   async run(task: Task, signal: AbortSignal): Promise<Result> {
-    this.#starting ??= this.#start();
-    const pool = await this.#starting;
+    const pool = this.#pool ?? (await this.#started());
     if (pool.queueSize >= this.#options.queueMax) {
       this.#rejected.inc({ reason: 'queue_full' });
-      throw new Busy('QUEUE_FULL', 'As much of this work is waiting as may. Try again later.', RETRY_AFTER_SECONDS);
+      throw new Busy('QUEUE_FULL', 'The queue is full. Try again later.', RETRY_AFTER_SECONDS);
     }
     const startedAt = performance.now();
     try {
@@ -113,8 +113,7 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
 
   /** Waits for what runs, and ends the threads. */
   async close(): Promise<void> {
-    const pool = await this.#starting;
-    await pool?.close();
+    await this.#pool?.close();
   }
 
   async #start(): Promise<Piscina<Task, Result>> {

@@ -1,10 +1,9 @@
 import type { Logger } from 'pino';
-import type { Config } from '../config/settings.ts';
 import type { Place } from './place.ts';
 import type { Report } from './report.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
-/** A worker that is too large from the start would be replaced again and again. */
+/** What grows so fast would be replaced all the time. */
 const TOO_LARGE_MIN_AGE_MS = 10_000;
 
 /**
@@ -20,7 +19,6 @@ const LEAVING_MAX = 3;
 export class Replacements {
   readonly #places: readonly Place[];
   readonly #workers: ReadonlySet<WorkerProcess>;
-  readonly #config: Config;
   readonly #log: Logger;
   #isReplacing = false;
   #isReloadWanted = false;
@@ -31,17 +29,10 @@ export class Replacements {
    * @param places where a worker is wanted, as it changes
    * @param workers all that run, those that are leaving too
    */
-  constructor(
-    places: readonly Place[],
-    workers: ReadonlySet<WorkerProcess>,
-    config: Config,
-    log: Logger,
-    report: Report,
-  ) {
+  constructor(places: readonly Place[], workers: ReadonlySet<WorkerProcess>, log: Logger, report: Report) {
     this.#report = report;
     this.#places = places;
     this.#workers = workers;
-    this.#config = config;
     this.#log = log;
   }
 
@@ -97,10 +88,13 @@ export class Replacements {
 
   /** A worker above MAX_WORKER_RSS_MB is replaced as in a reload, one at a time. */
   async replaceTooLarge(): Promise<void> {
-    const mostBytes = this.#config.maxWorkerRssMb * 1024 * 1024;
-    if (mostBytes === 0 || this.#isReplacing || this.#isEnding) return;
+    if (this.#isReplacing || this.#isEnding) return;
     const place = this.#places.find(
-      ({ current }) => current?.isReady && current.ageMs > TOO_LARGE_MIN_AGE_MS && current.rssBytes > mostBytes,
+      ({ current }) =>
+        current?.isReady &&
+        current.ageMs > TOO_LARGE_MIN_AGE_MS &&
+        current.rssMaxBytes !== null &&
+        current.rssBytes > current.rssMaxBytes,
     );
     if (place?.current === undefined) return;
     const { id: workerId, rssBytes } = place.current;

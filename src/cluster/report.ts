@@ -75,6 +75,7 @@ export class Report {
         pid: worker.pid,
         state: worker.state,
         restarts: this.#places.find(({ current }) => current === worker)?.restarts ?? null,
+        rssMaxBytes: worker.rssMaxBytes,
       })),
     };
     const report: SupervisorReport = { supervisor: state };

@@ -64,7 +64,7 @@ export class Supervisor {
     if (config.dispatch !== 'shared') for (const socket of sockets) socket.close();
     this.#logLevel = new LogLevel([log]);
     this.#report = new Report(this.#places, this.#workers);
-    this.#replacements = new Replacements(this.#places, this.#workers, config, log, this.#report);
+    this.#replacements = new Replacements(this.#places, this.#workers, log, this.#report);
   }
 
   #start(): void {
@@ -114,6 +114,7 @@ export class Supervisor {
       this.#report.tell();
       worker.tell({ isDebug: this.#logLevel.isDebug });
     });
+    worker.on('measured', () => this.#report.tell());
     // By itself: where the supervisor wants it to, it does not say so.
     worker.on('leaving', () => this.#report.restarted('left'));
     worker.on('exit', (exit) => this.#onExit(worker, exit));

@@ -16,6 +16,9 @@ import {
 /** A loop that has stood still for so long does not come back in time for anybody who waits. */
 const STANDSTILL_MS = 10_000;
 
+/** A worker that has more than MAX_WORKER_RSS_MB from its start is replaced when it has so many times as much. */
+const TOO_LARGE_GROWTH = 2;
+
 /** Why a worker was killed whose loop did not turn any more. */
 export const STOOD_STILL = 'it stood still';
 
@@ -36,7 +39,7 @@ export type Exit = {
 };
 
 /** One worker, from its fork to its exit. */
-export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: [Exit] }> {
+export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; measured: []; exit: [Exit] }> {
   readonly startedAt = performance.now();
   readonly id: number;
   readonly #process: ChildProcess;
@@ -49,6 +52,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
   #farewell: typeof STOP | typeof RETIRE | undefined;
   #lastBeatAt = 0;
   #rssBytes = 0;
+  #rssMaxBytes: number | null = null;
   /** What is done when it does not do in time what is expected of it. */
   #timer: NodeJS.Timeout;
 
@@ -63,7 +67,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
       this.#lastBeatAt = performance.now();
       if (message === READY) this.#onReady();
       else if (message === LEAVING) this.#onLeaving();
-      else if (isHeartbeat(message)) this.#rssBytes = message.heartbeat.rssBytes;
+      else if (isHeartbeat(message)) this.#onMeasured(message.heartbeat.rssBytes);
     });
     this.#process.on('exit', (code, signal) => this.#onExit(code, signal));
     this.#process.on('error', (error) => {
@@ -98,6 +102,11 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
 
   get rssBytes(): number {
     return this.#rssBytes;
+  }
+
+  /** With more it is too large. */
+  get rssMaxBytes(): number | null {
+    return this.#rssMaxBytes;
   }
 
   /** The whole service ends: it drains. */
@@ -144,6 +153,22 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; exit: 
     this.#state = 'leaving';
     this.#timer = this.#killAfter(supervisorPatienceMs(this.#config), 'it did not leave in time');
     this.emit('leaving');
+  }
+
+  #onMeasured(rssBytes: number): void {
+    this.#rssBytes = rssBytes;
+    const { maxWorkerRssMb } = this.#config;
+    if (maxWorkerRssMb === 0 || this.#rssMaxBytes !== null) return;
+    this.#rssMaxBytes = maxWorkerRssMb * 1024 * 1024;
+    if (rssBytes > this.#rssMaxBytes) {
+      // So would be whoever replaces it.
+      this.#rssMaxBytes = rssBytes * TOO_LARGE_GROWTH;
+      this.#log.warn(
+        { maxWorkerRssMb, rssBytes, rssMaxBytes: this.#rssMaxBytes },
+        'MAX_WORKER_RSS_MB is less than a worker takes from its start: raise it',
+      );
+    }
+    this.emit('measured');
   }
 
   #onReady(): void {

@@ -40,5 +40,8 @@ export async function main(): Promise<void> {
     if (isSupervisorReport(message)) ({ supervisor } = message);
     if (isLogLevelWish(message)) logLevel.set(message.isDebug);
   });
-  setInterval(() => tellParent({ heartbeat: { rssBytes: process.memoryUsage.rss() } }), HEARTBEAT_MS).unref();
+  const beat = () => tellParent({ heartbeat: { rssBytes: process.memoryUsage.rss() } });
+  // The first at once: it says how much memory a worker has that has not served anybody.
+  beat();
+  setInterval(beat, HEARTBEAT_MS).unref();
 }

@@ -74,7 +74,7 @@ export const settings = {
       type: 'boolean',
       default: true,
       description:
-        'One log line for each request. Off, only requests that failed (5xx, but not 503) or took longer than a second are logged.',
+        'One log line for each request. Off, only requests that failed (5xx, but not refusals) or took longer than a second are logged, the others at the level `debug`.',
     },
     keepAliveTimeoutMs: {
       type: 'integer',
@@ -150,7 +150,8 @@ export const settings = {
       minimum: 0,
       maximum: 1_000_000,
       default: 0,
-      description: 'A worker whose resident memory grows above so many MiB is replaced as in a reload. 0: never.',
+      description:
+        'A worker whose resident memory grows above so many MiB is replaced as in a reload, by the supervisor or PM2; a single process is not. 0: never.',
     },
     databaseUrl: {
       type: 'string',

@@ -16,6 +16,9 @@ export type Finding = {
 
 const MB = 1024 * 1024;
 
+/** The supervisor shares it among the workers: src/cluster/fork.ts. */
+const HEAP_PERCENTAGE = '--max-old-space-size-percentage=';
+
 /** What a process needs besides its heap. */
 const BESIDE_HEAP_MB = 100;
 
@@ -23,7 +26,7 @@ const BESIDE_HEAP_MB = 100;
 export function main(): void {
   const findings = examine(readConfig(process.env));
   for (const { what, meaning, advice } of findings) {
-    console.log(`${advice ? 'look' : 'ok  '}  ${what}: ${meaning}${advice ? ` → ${advice}` : ''}`);
+    console.log(`${advice ? 'warn' : 'ok  '}  ${what}: ${meaning}${advice ? ` → ${advice}` : ''}`);
   }
 }
 
@@ -57,24 +60,33 @@ function cores(workers: number, quota: string | undefined): Finding {
   };
 }
 
-function memory(workers: number): Finding {
-  const limit = process.constrainedMemory();
-  const isLimited = limit > 0 && limit < totalmem();
-  const allowedMb = Math.round((isLimited ? limit : totalmem()) / MB);
-  const heapMb = Math.round(getHeapStatistics().heap_size_limit / MB);
+/** @param flags those of node that this process was started with, which need not be the service's */
+export function memory(
+  workers: number,
+  limitBytes = process.constrainedMemory(),
+  heapBytes = getHeapStatistics().heap_size_limit,
+  flags = process.execArgv,
+): Finding {
+  const isLimited = limitBytes > 0 && limitBytes < totalmem();
+  const isShared = flags.some((flag) => flag.startsWith(HEAP_PERCENTAGE));
+  const allowedMb = Math.round((isLimited ? limitBytes : totalmem()) / MB);
+  const heapMb = Math.round(heapBytes / MB / (isShared ? workers : 1));
   const mayNeedMb = workers * (heapMb + BESIDE_HEAP_MB);
   return {
     what: 'memory',
     meaning: `${allowedMb} MB ${isLimited ? 'by cgroup' : 'in the machine'}; ${workers} heaps may grow to ${heapMb} MB each`,
     advice:
       mayNeedMb > allowedMb &&
-      'the kernel would kill a worker before its heap is full: start node with --max-old-space-size-percentage=60, which the supervisor shares among the workers, as the Dockerfile does',
+      (isShared
+        ? 'the kernel may kill a worker before its heap is full: lower the percentage, or WORKERS'
+        : `the kernel may kill a worker before its heap is full, unless the service is started with node ${HEAP_PERCENTAGE}60, which the supervisor shares among the workers, as the Dockerfile does`),
   };
 }
 
-function descriptors(config: Config, workers: number): Finding {
+export function descriptors(config: Config, workers: number, affordable = affordableConnections(config)): Finding | [] {
   const { maxConnections } = config;
-  const affordable = affordableConnections(config);
+  // Where there is no /proc, nothing is known of it.
+  if (!Number.isFinite(affordable)) return [];
   const held = Math.min(affordable, maxConnections);
   return {
     what: 'descriptors',

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
+import { toError } from '../app/errors/to-error.ts';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
 import { drainBudgetMs, retireBudgetMs } from '../config/timing.ts';
@@ -68,6 +69,7 @@ export function arrangeEnd(app: App, connections: Connections, config: Config, i
         'SIGTERM',
         'uncaughtException',
         'unhandledRejection',
+        'beforeExit',
       ],
       onTimeout: () => log.fatal('the drain hangs: exiting'),
     },
@@ -138,8 +140,4 @@ export function arrangeEnd(app: App, connections: Connections, config: Config, i
     },
     isEnding: () => patience !== undefined,
   };
-}
-
-function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`something that is no error was thrown: ${String(thrown)}`);
 }

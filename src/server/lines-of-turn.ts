@@ -5,7 +5,7 @@ const MOST_CHARACTERS = 32_768;
 
 /**
  * Writes what comes in a turn of the event loop at the end of it, at once: a write for each line would take as long as making the
- * line. What ends the process does not lose any, but for SIGKILL: that one takes the lines of the turn with it.
+ * line. A death without an `exit` event takes the lines of the turn with it: SIGKILL, a crash of native code, a heap that is full.
  */
 export class LinesOfTurn implements DestinationStream {
   readonly #destination: DestinationStream;

@@ -22,7 +22,7 @@ export class LogLevel {
   set(isDebug: boolean): void {
     if (isDebug === this.#isDebug) return;
     this.#isDebug = isDebug;
-    const level = isDebug ? 'debug' : this.#configured;
+    const level = isDebug && this.#configured !== 'trace' ? 'debug' : this.#configured;
     for (const logger of this.#loggers) logger.level = level;
     this.#loggers[0]?.info({ level }, 'log level');
   }

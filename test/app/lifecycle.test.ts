@@ -53,6 +53,27 @@ describe('while it drains, the app', () => {
     expect(answer).toMatch(/whole$/);
   });
 
+  it('answers all requests that were pipelined and are in flight, whatever has ended meanwhile', async () => {
+    const releases: (() => void)[] = [];
+    const { app, url } = await listeningApp({}, (extended) => {
+      extended.get('/held/:name', async (request) => {
+        await new Promise<void>((resolve) => releases.push(resolve));
+        return `Hello ${(request.params as { name: string }).name}!!!`;
+      });
+    });
+    const held = (name: string) => `GET /held/${name} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const earlier = new RawConnection(url).send(held('X'));
+    await expect.poll(() => releases.length).toBe(1);
+    const client = new RawConnection(url).send(held('A') + held('B'));
+    await expect.poll(() => releases.length).toBe(3);
+    releases[0]?.();
+    await earlier.until('Hello X!!!');
+    await expect.poll(() => app.requests.open.length).toBe(2);
+    app.lifecycle.advance('draining');
+    for (const release of releases) release();
+    expect(await client.closed()).toMatch(/Hello A!!!.*Connection: close.*Hello B!!!$/s);
+  });
+
   it('answers all requests that were pipelined, and announces it on the last', async () => {
     const { app, url } = await listeningApp();
     app.lifecycle.advance('ready');

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { readyApp } from '../support/app.ts';
 
@@ -30,6 +31,56 @@ describe('the log', () => {
     }
     expect(log.length).toBeGreaterThan(20);
     expect(JSON.stringify(log)).not.toContain(canary);
+  });
+
+  it('has no secrets where a handler logs requests, answers and headers as they are', async () => {
+    const { app, log } = await readyApp({}, (extended) => {
+      extended.get('/logs', (request, reply) => {
+        const { headers } = request;
+        request.log.info({ req: request.raw, request, res: reply.raw, reply, headers, ...headers }, 'all of it');
+        request.log.info({ headers: reply.header('set-cookie', 'canary').getHeaders() }, 'all of it');
+        request.log.child({ req: request, headers }).info('all of it');
+        return 'done';
+      });
+    });
+    const secret = {
+      authorization: 'canary',
+      cookie: 'canary',
+      'proxy-authorization': 'canary',
+      'x-api-key': 'canary',
+    };
+    await app.inject({ url: '/logs?token=canary', headers: { ...secret, 'user-agent': 'a test' } });
+    const lines = log.filter(({ msg }) => msg === 'all of it');
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toMatchObject({
+      req: { method: 'GET' },
+      request: { method: 'GET', route: '/logs' },
+      res: { status: 200 },
+      headers: { 'user-agent': 'a test', cookie: '[Redacted]' },
+    });
+    expect(JSON.stringify(log)).not.toContain('canary');
+  });
+
+  it('of a request can do whatever any of pino can', async () => {
+    const { app, log } = await readyApp({}, (extended) => {
+      extended.get('/logs', (request) => {
+        const own = request.log as Logger;
+        const pinos = own.child({});
+        const names: string[] = [];
+        for (let of = pinos; 'child' in of; of = Object.getPrototypeOf(of)) names.push(...Object.keys(of));
+        const kinds = (logger: object) => names.map((name) => [name, typeof Reflect.get(logger, name)]);
+        expect(kinds(own)).toEqual(kinds(pinos));
+        expect(own.isLevelEnabled('debug')).toBe(false);
+        own.level = 'debug';
+        expect(own.isLevelEnabled('debug')).toBe(true);
+        own.setBindings({ more: 1 });
+        expect(own.bindings()).toMatchObject({ requestId: request.id, more: 1 });
+        own.flush();
+        return 'done';
+      });
+    });
+    await app.inject('/logs');
+    expect(log).toMatchObject([{ msg: 'request', status: 200 }]);
   });
 
   it('has the ids of the trace that a request belongs to, in each line of it', async () => {

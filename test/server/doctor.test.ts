@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { defaults } from '../../src/config/settings.ts';
-import { examine } from '../../src/server/doctor.ts';
+import { descriptors, examine, memory } from '../../src/server/doctor.ts';
+import { ROOT } from '../support/paths.ts';
 import { Service } from '../support/processes.ts';
 
 describe('the doctor', () => {
@@ -9,7 +11,7 @@ describe('the doctor', () => {
     const doctor = new Service('src/server/doctor.js', { WORKERS: '2' });
     expect(await doctor.ended()).toBe(0);
     const text = doctor.output.split('\n').filter(Boolean);
-    for (const line of text) expect(line).toMatch(/^(ok {2}|look) {2}[\w.]+( \w+)?: /);
+    for (const line of text) expect(line).toMatch(/^(ok {2}|warn) {2}[\w.]+( \w+)?: /);
     expect(doctor.output).toContain(`Node.js: ${process.versions.node}`);
     expect(doctor.output).toContain('descriptors: a process can hold');
   });
@@ -23,7 +25,7 @@ describe('the doctor', () => {
   it.runIf(process.platform === 'linux')('says how to raise what is too little', async () => {
     const doctor = new Service('src/server/doctor.js', { MAX_CONNECTIONS: '5000' }, { openFiles: 1000 });
     expect(await doctor.ended()).toBe(0);
-    expect(doctor.output).toMatch(/^look {2}descriptors: .*→ .*ulimit -n 6000/m);
+    expect(doctor.output).toMatch(/^warn {2}descriptors: .*→ .*ulimit -n 6000/m);
   });
 
   it.each([
@@ -37,6 +39,30 @@ describe('the doctor', () => {
   ])('advises for %s', (file, content, what, advice) => {
     const findings = examine(defaults, (name) => (name === file ? content : undefined));
     expect(findings.find((finding) => finding.what === what)).toMatchObject({ advice });
+  });
+
+  const MB = 1024 * 1024;
+  const flags = ['--max-old-space-size-percentage=60'];
+
+  it.each([
+    ['warns of heaps that together may take more than there is', 2, 400, [], 400, /unless the service is started with/],
+    ['is content where they fit', 2, 100, [], 100, false],
+    ['knows that the supervisor shares a percentage among the workers', 2, 307, flags, 154, false],
+    ['is not content with a percentage that leaves too little beside the heaps', 8, 307, flags, 38, /lower the perc/],
+  ] as const)('%s', (_what, workers, heapMb, given, eachMb, advice) => {
+    const finding = memory(workers, 512 * MB, heapMb * MB, [...given]);
+    expect(finding.meaning).toBe(`512 MB by cgroup; ${workers} heaps may grow to ${eachMb} MB each`);
+    expect(finding.advice).toEqual(advice && expect.stringMatching(advice));
+  });
+
+  it('finds the percentage that a process is started with satisfied by it', () => {
+    const command = "import('./src/server/doctor.ts').then(({ memory }) => console.log(JSON.stringify(memory(2))))";
+    const { stdout } = spawnSync(process.execPath, [...flags, '-e', command], { cwd: ROOT, encoding: 'utf8' });
+    expect(JSON.parse(stdout).advice).toBe(false);
+  });
+
+  it('says nothing of descriptors where nothing is known of them', () => {
+    expect(descriptors(defaults, 2, Number.POSITIVE_INFINITY)).toEqual([]);
   });
 
   it('says that more workers than cores serve no more', () => {

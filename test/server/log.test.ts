@@ -1,8 +1,14 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { openSync } from 'node:fs';
+import { setTimeout as setTimer } from 'node:timers';
 import { setTimeout } from 'node:timers/promises';
-import { expect, it } from 'vitest';
-import { Cluster, gone } from '../support/cluster.ts';
+import { expect, it, onTestFinished } from 'vitest';
+import { LogLevel } from '../../src/server/log-level.ts';
+import { Cluster, gone, greet } from '../support/cluster.ts';
 import { freePort } from '../support/free-port.ts';
+import { keptLog } from '../support/log.ts';
+import { ROOT } from '../support/paths.ts';
 import { Service } from '../support/processes.ts';
 
 const ENTRY = 'src/server/main.js';
@@ -39,6 +45,46 @@ it('the service goes on when the reader of its log stops, and says later how man
   await expect.poll(untold, { timeout: 10_000 }).toBe(0);
   expect(service.lines('request').length).toBeLessThan(asked);
   expect(service.output).toContain('The log cannot be written (EAGAIN)');
+});
+
+it('a reader that is alive, but slow, keeps the service waiting for no more than 50 ms in any second', async () => {
+  const writing = `
+    import { StandardOutput } from './src/server/standard-output.ts';
+    const output = new StandardOutput();
+    const line = 'x'.repeat(4095) + '\\n';
+    const startedAt = performance.now();
+    let lines = 0;
+    let waitedMs = 0;
+    const timer = setInterval(() => {
+      const at = performance.now();
+      for (let more = 0; more < 4; more++, lines++) output.write(line);
+      waitedMs += performance.now() - at;
+      if (at - startedAt < 3000) return;
+      clearInterval(timer);
+      console.error(JSON.stringify({ lines, waitedMs }));
+    }, 1);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', writing], { cwd: ROOT });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let read = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    read += text;
+    child.stdout.pause();
+    setTimer(() => child.stdout.resume(), 100);
+  });
+  let told = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    told += text;
+  });
+  await once(child, 'close');
+  const { lines, waitedMs } = JSON.parse(told.match(/^{.*}$/m)?.[0] ?? '');
+  expect(waitedMs).toBeLessThan(500);
+  // It is not that nobody read: those that are missing are counted, but for the last, after which nothing was written.
+  const missing = [...read.matchAll(/"dropped":(\d+)/g)].reduce((sum, [, dropped]) => sum + Number(dropped), 0);
+  const whole = read.match(/^x{4095}$/gm)?.length ?? 0;
+  expect(missing).toBeGreaterThan(1000);
+  expect(whole).toBeGreaterThan(300);
+  expect(whole + missing).toBeLessThanOrEqual(lines);
+  expect(told.match(/The log cannot be written/g)).toHaveLength(1);
 });
 
 it('a cluster goes on when the reader of its log stops, also after workers have come and gone', async () => {
@@ -105,13 +151,37 @@ it('SIGUSR2 switches to the level debug and back', async () => {
     .toBe(0);
 });
 
-it('SIGUSR2 does so in all workers, those that come later included', async () => {
-  const service = new Cluster({ LOG_LEVEL: 'info' });
-  await service.started(2);
+it('SIGUSR2 does so in all workers, those that come later included, and has requests logged that otherwise are not', async () => {
+  const service = new Cluster({ REQUEST_LOG: 'false' });
+  const url = await service.started(2);
+  await greet(url, 10);
   service.child.kill('SIGUSR2');
-  await service.until(() => service.lines('log level').length === 3);
+  await service.logged('log level', 3);
+  expect(service.lines('request')).toEqual([]);
+  const heardOf = async (...workers: string[]) => {
+    const heard = () => new Set(service.lines('request').map(({ worker }) => worker));
+    while (!heard().isSupersetOf(new Set(workers))) await greet(url, 10);
+  };
+  await heardOf('1', '2');
   process.kill(service.workers[0] ?? 0, 'SIGKILL');
-  await service.started(3);
-  await service.until(() => service.lines('log level').length === 4);
-  expect(service.lines('log level').every(({ level }) => level === 'debug' || level === 'info')).toBe(true);
+  await service.logged('log level', 4);
+  await heardOf('3');
+
+  service.child.kill('SIGUSR2');
+  await service.logged('log level', 7);
+  const { length } = service.lines('request');
+  await greet(url, 20);
+  service.child.kill('SIGTERM');
+  await service.ended();
+  expect(service.lines('request').length).toBe(length);
+});
+
+it('the level that is switched to is never above the configured one', () => {
+  const { log } = keptLog();
+  log.level = 'trace';
+  const level = new LogLevel([log]);
+  level.toggle();
+  expect(log.level).toBe('trace');
+  level.toggle();
+  expect(log.level).toBe('trace');
 });

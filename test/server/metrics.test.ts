@@ -79,7 +79,7 @@ function linkOf(file: string): string {
 /** Asks for random paths with random methods, many at a time on each connection. @returns how many were answered */
 async function scan(url: string, requests: number): Promise<number> {
   const connections = 20;
-  // After CONNECT a connection speaks no HTTP any more.
+  // After CONNECT a connection speaks no HTTP any more: those have one of their own below.
   const methods = METHODS.filter((method) => method !== 'CONNECT');
   const random = () => Math.random().toString(36).slice(2);
   const ask = (more = '') =>
@@ -216,13 +216,16 @@ describe('the metrics of several workers', () => {
     expect(await scan(url, 2000)).toBe(2000);
     const before = await scrape(url);
     expect(await scan(url, 100_000)).toBe(100_000);
-    for (let time = 0; time < 100; time++)
-      await new RawConnection(url)
-        .send(`M${Math.random().toString(36).slice(2)} / HTTP/1.1\r\nHost: x\r\n\r\n`)
-        .closed();
+    const ask = (line: string) => new RawConnection(url).send(`${line} HTTP/1.1\r\nHost: x\r\n\r\n`).closed();
+    for (let time = 0; time < 100; time++) {
+      const random = Math.random().toString(36).slice(2);
+      await ask(`M${random} /`);
+      expect(await ask(`CONNECT ${random}:443`)).toMatch(/^HTTP\/1.1 405 /);
+    }
     const after = await scrape(url);
     expect(sum(after, 'http_request_duration_seconds_count', { route: '(unmatched)' })).toBe(102_000);
     expect(sum(after, 'http_malformed_requests_total', { status: '400' })).toBe(100);
+    expect(sum(after, 'http_malformed_requests_total', { status: '405' })).toBe(100);
     const routes = new Set(after.map(({ labels }) => labels.route));
     expect(routes).toEqual(new Set([undefined, '(unmatched)', '/metrics']));
     // Some, with other statuses and methods: of those there are few. Another one for each path would be a million.

@@ -4,6 +4,7 @@ import { freePort } from '../support/free-port.ts';
 import { EXTRA_ROUTES } from '../support/paths.ts';
 import { Pm2 } from '../support/pm2.ts';
 import { Service } from '../support/processes.ts';
+import { RawConnection } from '../support/raw.ts';
 
 const OPERATIONS = ['/livez', '/readyz', '/health', '/metrics', '/status', '/status/scripts/page.js'];
 
@@ -38,6 +39,16 @@ async function urls(service: Service): Promise<[url: string, opsUrl: string]> {
 
 it('OPS_PORT: one process answers operations there, and there only', async () => {
   await expectSeparated(...(await urls(new Service('src/server/main.js', { OPS_PORT: '0' }))));
+});
+
+it.each([0, 1])('what is no request is told so on either (%d)', async (which) => {
+  const service = new Service('src/server/main.js', { OPS_PORT: '0' });
+  const url = (await urls(service))[which] ?? '';
+  expect(await new RawConnection(url).send('garbage\r\n\r\n').closed()).toMatch(/^HTTP\/1.1 400 /);
+  expect(await new RawConnection(url).send('CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n').closed()).toMatch(
+    /^HTTP\/1.1 405 /,
+  );
+  expect(service.lines('malformed request')).toMatchObject([{ status: 400 }, { status: 405, reason: 'CONNECT' }]);
 });
 
 it('operations are answered there while the process drains, and it ends all the same', async () => {

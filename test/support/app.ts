@@ -1,5 +1,5 @@
 import { expect, onTestFinished } from 'vitest';
-import { buildApp } from '../../src/app/app.ts';
+import { buildApp, type Surroundings } from '../../src/app/app.ts';
 import type { App } from '../../src/app/types.ts';
 import type { Config } from '../../src/config/settings.ts';
 import { checkAnswers } from './documented-answers.ts';
@@ -14,9 +14,10 @@ import { keptLog } from './log.ts';
 export async function readyApp(
   overrides: Partial<Config> = {},
   extend: (app: App) => void = () => {},
+  surroundings: Surroundings = {},
 ): Promise<{ app: App; log: LogLine[] }> {
   const { lines, log } = keptLog();
-  const app = buildApp({ databaseUrl: 'file::memory:', ...overrides }, { log });
+  const app = buildApp({ databaseUrl: 'file::memory:', ...overrides }, { log, ...surroundings });
   const undocumented = checkAnswers(app);
   onTestFinished(async () => {
     await app.close();
@@ -32,7 +33,8 @@ export async function readyApp(
 export async function listeningApp(
   overrides: Partial<Config> = {},
   extend?: (app: App) => void,
+  surroundings?: Surroundings,
 ): Promise<{ app: App; log: LogLine[]; url: string }> {
-  const { app, log } = await readyApp(overrides, extend);
+  const { app, log } = await readyApp(overrides, extend, surroundings);
   return { app, log, url: await app.listen({ host: '127.0.0.1', port: 0 }) };
 }

@@ -8,6 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** @type {number[]} */
 const taken = [];
 
+/** @type {Buffer[]} */
+const held = [];
+
 /** @param {import('fastify').FastifyInstance} app */
 export async function extraRoutes(app) {
   // What plugins of a fork may do, on demand.
@@ -51,6 +54,11 @@ export async function extraRoutes(app) {
   });
   app.get('/exhaust-memory', () => {
     for (const kept = []; ; ) kept.push(new Array(100_000).fill(kept.length));
+  });
+  /** So many MB that are resident from then on. */
+  app.get('/hold-memory', (request) => {
+    held.push(Buffer.alloc(Number(/** @type {{ mb: string }} */ (request.query).mb) * 1024 * 1024, 1));
+    return 'held';
   });
   /** Opens files until it may open no more. */
   app.get('/take-descriptors', () => {

@@ -5,6 +5,7 @@ import type { App } from '../types.ts';
 import { Busy } from './busy.ts';
 import { type Mistake, PROBLEM_TYPE, type Problem, problem } from './problem.ts';
 import { Refusal } from './refusal.ts';
+import { toError } from './to-error.ts';
 
 /** Fastify's errors about a request, in words that stay when Fastify's change, and that repeat nothing of it. */
 const FRAMEWORK_ERRORS: Record<string, readonly [code: string, detail: string]> = {
@@ -116,9 +117,4 @@ export function hostMissing(): Error {
     statusCode: 400,
     code: 'HOST_MISSING',
   });
-}
-
-/** People throw all sorts of things. */
-function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`something that is no error was thrown: ${String(thrown)}`);
 }

@@ -4,7 +4,15 @@ import { traceIds } from './trace-context.ts';
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
-/** A logger but for its levels' methods, which are all alike and made below. */
+/** All that pino's loggers have, for plugins use more of it than Fastify declares. */
+const METHODS = [
+  ...LEVELS,
+  ...['child', 'bindings', 'setBindings', 'isLevelEnabled', 'flush'],
+  ...['on', 'once', 'off', 'addListener', 'removeListener'],
+] as const;
+const PROPERTIES = ['level', 'levels', 'levelVal', 'msgPrefix', 'onChild', 'version'] as const;
+
+/** A logger whose methods and properties are made below, all alike. */
 class Deferred {
   readonly #parent: FastifyBaseLogger;
   readonly #request: FastifyRequest;
@@ -24,24 +32,23 @@ class Deferred {
     }
     return this.#child;
   }
-
-  get level(): string {
-    return this.made.level;
-  }
-
-  set level(level: string) {
-    this.made.level = level;
-  }
-
-  child(...given: Parameters<FastifyBaseLogger['child']>): FastifyBaseLogger {
-    return this.made.child(...given);
-  }
 }
 
-for (const level of LEVELS) {
-  Object.defineProperty(Deferred.prototype, level, {
+for (const name of METHODS) {
+  Object.defineProperty(Deferred.prototype, name, {
     value(this: Deferred, ...given: unknown[]) {
-      Reflect.apply(this.made[level], this.made, given);
+      return Reflect.apply(Reflect.get(this.made, name), this.made, given);
+    },
+  });
+}
+
+for (const name of PROPERTIES) {
+  Object.defineProperty(Deferred.prototype, name, {
+    get(this: Deferred) {
+      return Reflect.get(this.made, name);
+    },
+    set(this: Deferred, value: unknown) {
+      Reflect.set(this.made, name, value);
     },
   });
 }

@@ -26,6 +26,8 @@ export type OpenRequest = {
   failure: Error | undefined;
   /** It counts against this until it ends. */
   limit: ConcurrencyLimit | undefined;
+  /** Since when it does: its body may have taken long to arrive. */
+  limitedSince: number;
   /** Where it is in the list of those that are open. */
   index: number;
 };
@@ -60,6 +62,9 @@ const CLIENT_LEFT = 499;
 
 /** One that took longer is logged as a warning, also where requests are not logged. */
 const SLOW_MS = 1000;
+
+/** The levels at which requests are logged in any case: somebody is looking for something. */
+const VERBOSE: ReadonlySet<string> = new Set(['debug', 'trace']);
 
 /** So long after the drain has begun. */
 const LASTING_ENDS_WITHIN_MS = 1000;
@@ -98,9 +103,9 @@ export class Requests {
     metrics.watchInFlight(() => this.inFlight);
     lifecycle.on('change', (state) => {
       if (state !== 'draining') return;
-      for (const { request, reply, lastsSince } of this.#open) {
-        this.#announceClose(request, reply);
-        if (lastsSince !== undefined) endSoon(reply);
+      for (const open of this.#open.toSorted(byStart)) {
+        this.#announceClose(open.request, open.reply);
+        if (open.lastsSince !== undefined) endSoon(open.reply);
       }
     });
   }
@@ -125,10 +130,9 @@ export class Requests {
     return this.#answered;
   }
 
-  /** Whether a request that came on this connection is open. */
-  isAnswering(socket: Socket): boolean {
-    for (const { request } of this.#open) if (request.raw.socket === socket) return true;
-    return false;
+  /** Those that came on this connection and are open, in the order in which they came. */
+  on(socket: Socket): OpenRequest[] {
+    return this.#open.filter(({ request }) => request.raw.socket === socket).sort(byStart);
   }
 
   /** Makes a span of each request from now on. */
@@ -149,6 +153,7 @@ export class Requests {
       lastsSince: undefined,
       failure: undefined,
       limit: undefined,
+      limitedSince: startedAt,
       index: this.#open.length,
     };
     this.#open.push(open);
@@ -194,7 +199,7 @@ export class Requests {
     if (open === undefined) return;
     response[OPEN] = undefined;
     this.#remove(open);
-    const { request, startedAt, span, lastsSince, failure, limit } = open;
+    const { request, startedAt, span, lastsSince, failure, limit, limitedSince } = open;
     if (lastsSince !== undefined) this.#lasting--;
     const isComplete = response.writableFinished || lastsSince !== undefined || isInjected(response);
     if (isComplete) {
@@ -203,7 +208,7 @@ export class Requests {
     }
     const sent = isComplete ? response.statusCode : CLIENT_LEFT;
     const now = lastsSince ?? performance.now();
-    limit?.leave(startedAt, now);
+    limit?.leave(limitedSince, now);
     const ms = now - startedAt;
     // An answer that we broke off after its headers were out is a failure, whatever they said.
     const status = failure !== undefined && sent < 500 ? 500 : sent;
@@ -211,10 +216,12 @@ export class Requests {
     const route = template ?? UNMATCHED;
     this.#metrics.requestEnded(request.method, route, status, ms, sentSince(request.raw.socket));
     span?.end(template, response, isComplete, failure);
-    // Not by the request's own log, which most requests never make. A 503 is a refusal, and of those there are many at a time.
-    if (status >= 500 && status !== 503) this.#log.error(lineOf(open, route, status, ms), 'request failed');
+    // Not by the request's own log, which most requests never make. Refusals are no failures, and of those there are many at a time.
+    if (failure !== undefined || (status >= 500 && status !== 503))
+      this.#log.error(lineOf(open, route, status, ms), 'request failed');
     else if (ms >= SLOW_MS) this.#requestLog.warn(lineOf(open, route, status, ms), 'slow request');
     else if (this.#config.requestLog) this.#requestLog.info(lineOf(open, route, status, ms), 'request');
+    else if (VERBOSE.has(this.#requestLog.level)) this.#requestLog.debug(lineOf(open, route, status, ms), 'request');
   }
 
   /** The last one takes its place. */
@@ -224,6 +231,11 @@ export class Requests {
     last.index = index;
     this.#open[index] = last;
   }
+}
+
+/** The order of the list is another one. */
+function byStart(one: OpenRequest, other: OpenRequest): number {
+  return one.startedAt - other.startedAt;
 }
 
 /** The client may not read what is to be the end. */

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Config } from '../../config/settings.ts';
@@ -6,66 +6,111 @@ import { STATUS_CODES } from '../../node-http.ts';
 import { PROBLEM_TYPE, problem } from '../errors/problem.ts';
 import type { MalformedStatus, Metrics } from '../metrics/metrics.ts';
 import { REQUEST_ID_HEADER, requestId } from './request-id.ts';
+import type { Requests } from './requests.ts';
 
 /** How long a client may go on sending after it was told that it is refused. Closing at once would reset the connection, and the answer with it. */
 const LINGER_MS = 1000;
 
+type Answer = { readonly status: MalformedStatus; readonly code: string; readonly detail: string };
+
+const NO_PROXY: Answer = { status: 405, code: 'METHOD_NOT_ALLOWED', detail: 'This is no proxy: it does not CONNECT.' };
+
 /**
- * Answers what never became a request, because the parser refused it or it did not arrive in time. Fastify's hooks and
- * error handlers do not see these: there is nothing but a socket.
- *
- * @see https://nodejs.org/api/http.html#event-clienterror
+ * Answers what never became a request: because the parser refused it, it did not arrive in time, or it asks for a tunnel. Fastify's
+ * hooks and error handlers do not see these: there is nothing but a socket.
  */
-export function answerSocketError(
-  error: NodeJS.ErrnoException,
-  socket: Socket,
-  { keepAliveTimeoutMs }: Config,
-  log: FastifyBaseLogger,
-  metrics: Metrics,
-): void {
-  // Browsers and pools open connections in advance, and whoever was told `Connection: close` may open the next one at once. One
-  // that has not said a word is as idle as between two requests: closing it sooner would reset those whose first one is on its way.
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0) {
-    socket.setTimeout(keepAliveTimeoutMs);
-    return;
+export class SocketErrors {
+  readonly #keepAliveTimeoutMs: number;
+  readonly #log: FastifyBaseLogger;
+  readonly #metrics: Metrics;
+  readonly #requests: Requests;
+  readonly #refused = new WeakSet<Socket>();
+
+  constructor({ keepAliveTimeoutMs }: Config, log: FastifyBaseLogger, metrics: Metrics, requests: Requests) {
+    this.#keepAliveTimeoutMs = keepAliveTimeoutMs;
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#requests = requests;
   }
-  // The client is gone, or has been answered before: the parser complains again about each further piece.
-  if (error.code === 'ECONNRESET' || socket.bytesRead === 0 || !socket.writable) {
-    if (!socket.writableEnded) socket.destroy();
-    return;
+
+  /** @see https://nodejs.org/api/http.html#event-clienterror */
+  onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    // Browsers and pools open connections in advance, and whoever was told `Connection: close` may open the next one at once. One
+    // that has not said a word is as idle as between two requests: closing it sooner would reset those whose first one is on its way.
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0) {
+      socket.setTimeout(this.#keepAliveTimeoutMs);
+      return;
+    }
+    // The client is gone.
+    if (error.code === 'ECONNRESET' || socket.bytesRead === 0 || !socket.writable) {
+      this.#log.debug({ reason: error.code, requests: this.#requests.on(socket).length }, 'connection lost');
+      if (!socket.writableEnded) socket.destroy();
+      return;
+    }
+    this.#refuse(socket, answerTo(error), error.code);
   }
-  const { status, code, detail } = refusalOf(error);
-  const id = requestId({ headers: {} });
-  metrics.requestMalformed(status);
-  log.info({ requestId: id, status, reason: error.code }, 'malformed request');
-  const open = openAnswer(socket);
-  // One whose body is not complete has this error itself: its handler would wait for the rest for ever.
-  if (open?.headersSent || open?.req.complete) {
-    // Ours would be taken for it, or for a part of it. It is the last one on this connection.
-    if (open.headersSent) socket.destroy();
-    else open.shouldKeepAlive = false;
-    return;
+
+  /**
+   * Where nobody listened to it, Node would close the connection without a word, and throw away the answers to earlier requests.
+   *
+   * @see https://nodejs.org/api/http.html#event-connect
+   */
+  onConnect({ socket, method }: IncomingMessage): void {
+    // Node has taken its listeners off the connection. Requests that came before this one still need what those did.
+    socket.on('error', () => {});
+    socket.on('drain', () => this.#requests.on(socket)[0]?.reply.raw.emit('drain'));
+    socket.on('end', () => socket.destroySoon());
+    socket.on('close', () => {
+      for (const { request, reply } of this.#requests.on(socket)) {
+        request.raw.destroy();
+        reply.raw.destroy();
+      }
+    });
+    socket.resume();
+    this.#refuse(socket, NO_PROXY, method);
   }
-  const body = JSON.stringify(problem(status, code, detail, id));
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      `Content-Type: ${PROBLEM_TYPE}`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      `Date: ${new Date().toUTCString()}`,
-      `${REQUEST_ID_HEADER}: ${id}`,
-      'X-Content-Type-Options: nosniff',
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
-  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+
+  #refuse(socket: Socket, answer: Answer, reason: string | undefined): void {
+    // The parser complains again about each further piece.
+    if (this.#refused.has(socket)) return;
+    this.#refused.add(socket);
+    const id = requestId({ headers: {} });
+    this.#metrics.requestMalformed(answer.status);
+    this.#log.info({ requestId: id, status: answer.status, reason }, 'malformed request');
+    const open = this.#requests.on(socket);
+    const due = open.findLast(({ request }) => request.raw.complete)?.reply.raw;
+    if (due !== undefined) {
+      // Ours would be taken for one of those that are due, or for a part of it. The connection ends with the last of them.
+      due.shouldKeepAlive = false;
+      due.on('finish', () => socket.destroySoon());
+    } else if (open.some(({ reply }) => reply.raw.headersSent)) {
+      socket.destroy();
+    } else {
+      // Also where the body of a request is malformed: its handler would wait for the rest for ever.
+      socket.end(rawAnswer(answer, id));
+      setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    }
+  }
 }
 
-type Refusal = { status: MalformedStatus; code: string; detail: string };
+function rawAnswer({ status, code, detail }: Answer, id: string): string {
+  const body = JSON.stringify(problem(status, code, detail, id));
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `Content-Type: ${PROBLEM_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Date: ${new Date().toUTCString()}`,
+    `${REQUEST_ID_HEADER}: ${id}`,
+    'X-Content-Type-Options: nosniff',
+    // RFC 9110, 15.5.6: what is asked for a tunnel to answers no method.
+    ...(status === 405 ? ['Allow: '] : []),
+    'Connection: close',
+    '',
+    body,
+  ].join('\r\n');
+}
 
-function refusalOf({ code }: NodeJS.ErrnoException): Refusal {
+function answerTo({ code }: NodeJS.ErrnoException): Answer {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
       return { status: 431, code: 'HEADERS_TOO_LARGE', detail: 'The request line and headers are too large.' };
@@ -76,9 +121,4 @@ function refusalOf({ code }: NodeJS.ErrnoException): Refusal {
     default:
       return { status: 400, code: 'MALFORMED_REQUEST', detail: 'This is not a valid HTTP/1.1 request.' };
   }
-}
-
-/** The answer that is due on this connection. Node keeps it in an undocumented property, and looks there itself. */
-function openAnswer(socket: Socket & { _httpMessage?: ServerResponse | null }): ServerResponse | undefined {
-  return socket._httpMessage ?? undefined;
 }

@@ -26,6 +26,6 @@ export function cutStalledAnswers(
 
   app.server.on('timeout', (socket) => {
     // A stream that has nothing to say, and has said all before, may go on.
-    if (socket.writableLength > 0 || !requests.isAnswering(socket)) socket.destroy();
+    if (socket.writableLength > 0 || requests.on(socket).length === 0) socket.destroy();
   });
 }

@@ -21,11 +21,11 @@ const NOT_OF_PROM_CLIENT = [
 ];
 
 /** What socket-errors.ts tells clients. */
-const MALFORMED_STATUSES = [400, 408, 413, 431] as const;
+const MALFORMED_STATUSES = [400, 405, 408, 413, 431] as const;
 
 export type MalformedStatus = (typeof MALFORMED_STATUSES)[number];
 
-/** It came late in its turn, as many of its route were open as may, or memory was short. */
+/** It came late in its turn, too many of its route were in progress, or memory was short. */
 export const SHED_REASONS = ['turn', 'concurrency', 'memory'] as const;
 
 type ShedReason = (typeof SHED_REASONS)[number];

@@ -37,8 +37,9 @@ export const metricsRoute: Plugin<MetricsOptions> = (app, { metrics, service, su
     lastAt = performance.now();
     const [own, { answers, missing }] = await Promise.all([metrics.text(), askSiblings('metrics')]);
     // The supervisor knows of those, too, that nobody finds.
-    const unseen = (supervisor()?.ready ?? 0) - 1 - answers.length;
-    return mergeExpositions([await service.text(Math.max(missing, unseen)), own, ...answers]);
+    const unseen = Math.max(missing, (supervisor()?.ready ?? 0) - 1 - answers.length);
+    if (unseen > 0) app.log.debug({ missing: unseen }, 'metrics: not all processes have answered');
+    return mergeExpositions([await service.text(unseen), own, ...answers]);
   };
   /** Who asks meanwhile gets the same: many who ask at a time cost no more than one. */
   let collecting: Promise<string> | undefined;

@@ -21,6 +21,8 @@ export type SupervisedWorker = {
   readonly state: 'starting' | 'ready' | 'draining';
   /** How many were lost before it where it serves; null where another one serves there now, or still does. */
   readonly restarts: number | null;
+  /** With more resident memory it is replaced; null where that never happens, or is not known yet. */
+  readonly rssMaxBytes: number | null;
 };
 
 export type Reload = {

@@ -48,11 +48,12 @@ export class ConcurrencyLimit {
     return true;
   }
 
-  leave(startedAt: number, now: number): void {
+  /** @param enteredAt when it did so */
+  leave(enteredAt: number, now: number): void {
     this.#open--;
-    if (startedAt < this.#reachedAt) return;
+    if (enteredAt < this.#reachedAt) return;
     this.#measured++;
-    this.#latencyMs += now - startedAt;
+    this.#latencyMs += now - enteredAt;
     if (this.#measured >= Math.max(SAMPLE, this.#limit)) this.#climb(this.#latencyMs / this.#measured);
   }
 

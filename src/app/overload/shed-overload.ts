@@ -3,6 +3,7 @@ import underPressure from '@fastify/under-pressure';
 import type { HookHandlerDoneFunction, onRequestHookHandler, preHandlerHookHandler } from 'fastify';
 import type { Config } from '../../config/settings.ts';
 import { Busy } from '../errors/busy.ts';
+import { BODILESS } from '../http/bodiless.ts';
 import type { OpenRequest, Requests } from '../http/requests.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { App } from '../types.ts';
@@ -21,19 +22,17 @@ declare module 'fastify' {
 /** Above this part of its heap's limit a process does little but collect garbage, and is about to die. */
 const HEAP_MAX = 0.9;
 
-/** A worker above MAX_WORKER_RSS_MB is being replaced. So far above, it does not wait for that. */
+/** A worker that is too large is being replaced. So far above its limit, it does not wait for that. */
 const RSS_MAX = 1.25;
 
 const MEMORY_SAMPLED_EVERY_MS = 1000;
 const REPORTED_EVERY_MS = 1000;
 const RETRY_AFTER_SECONDS = 1;
 
-const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
-
 const REFUSALS = {
-  turn: overloaded('More is asked than can be answered in time.'),
-  concurrency: overloaded('As many such requests are open as may.'),
-  memory: overloaded('Memory is short.'),
+  turn: overloaded('The service is overloaded.'),
+  concurrency: overloaded('Too many requests of this kind are in progress.'),
+  memory: overloaded('The service is short of memory.'),
 };
 
 /** Made once: of thousands a second, nobody reads the stacks. */
@@ -43,14 +42,22 @@ function overloaded(why: string): Busy {
 
 /**
  * Refuses at once, with a 503, what could not be answered in good time, so that the rest is: docs/decisions/0010-overload.md.
+ *
+ * @param rssMaxBytes with more resident memory this process is replaced; where nobody would, refusing everything would help nobody
  */
-export function shedOverload(app: App, config: Config, requests: Requests, metrics: Metrics): void {
+export function shedOverload(
+  app: App,
+  config: Config,
+  requests: Requests,
+  metrics: Metrics,
+  rssMaxBytes: () => number | null,
+): void {
   // Otherwise turns are measured as well, and nobody is refused.
   const isShedding = config.maxQueueDelayMs > 0;
   const maxMs = isShedding ? config.maxQueueDelayMs : Number.POSITIVE_INFINITY;
   const turns = new Turns(maxMs, (ms, count) => metrics.turnEnded(ms, count));
   app.server.on('connection', () => turns.accepted());
-  const isMemoryShort = isShedding ? watchMemory(app, config) : () => false;
+  const isMemoryShort = isShedding ? watchMemory(app, rssMaxBytes) : () => false;
   let refused = 0;
 
   const refusal = (reason: keyof typeof REFUSALS) => {
@@ -76,6 +83,7 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
       if (limit === undefined || open === undefined) done();
       else if (limit.enter(now)) {
         open.limit = limit;
+        open.limitedSince = now;
         done();
       } else done(refusal('concurrency'));
     };
@@ -103,7 +111,7 @@ export function shedOverload(app: App, config: Config, requests: Requests, metri
 }
 
 /** @see https://github.com/fastify/under-pressure */
-function watchMemory(app: App, { maxWorkerRssMb }: Config): () => boolean {
+function watchMemory(app: App, rssMaxBytes: () => number | null): () => boolean {
   let isShort = () => false;
   // In a context without routes: its own hook would look up the route of each request, and refuse operations as well.
   app.register(async (context) => {
@@ -112,9 +120,13 @@ function watchMemory(app: App, { maxWorkerRssMb }: Config): () => boolean {
       sampleInterval: MEMORY_SAMPLED_EVERY_MS,
       eventLoopUtilizationMode: 'interval',
       maxHeapUsedBytes: getHeapStatistics().heap_size_limit * HEAP_MAX,
-      maxRssBytes: maxWorkerRssMb * 1024 * 1024 * RSS_MAX,
     });
-    isShort = () => context.isUnderPressure();
+    let isTooLarge = false;
+    const watch = setInterval(() => {
+      isTooLarge = context.memoryUsage().rssBytes > (rssMaxBytes() ?? Number.POSITIVE_INFINITY) * RSS_MAX;
+    }, MEMORY_SAMPLED_EVERY_MS).unref();
+    context.addHook('onClose', async () => clearInterval(watch));
+    isShort = () => isTooLarge || context.isUnderPressure();
   });
   return () => isShort();
 }

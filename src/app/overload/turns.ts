@@ -9,7 +9,7 @@ const BUSY_UTILIZATION = 0.7;
 /** Requests wait at most so long for connections to be accepted before them. */
 const ACCEPTING_MAX_MS = 10;
 
-/** Of a turn that is late, this part at least was its own work: a process that lost its core to others has not had much. */
+/** Before a turn is late, this part of the time that it may take was its own work: a process that lost its core to others has not had much. */
 const OWN_WORK = 0.5;
 
 /** From this part of the time on that a turn may take, its own work is watched: it costs too much to do so in each. */
@@ -27,6 +27,25 @@ const WARMING_MS = 2000;
 
 type Sample = { readonly at: number; readonly activeMs: number };
 
+/** What times are read from. */
+export type Clock = {
+  /** On the clock of `performance.now()`. */
+  readonly now: () => number;
+  /** CPU time of this thread. */
+  readonly cpuMs: () => number;
+  /** So long the event loop has worked instead of waiting. */
+  readonly activeMs: () => number;
+};
+
+const REAL: Clock = {
+  now: () => performance.now(),
+  cpuMs: () => {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1000;
+  },
+  activeMs: () => performance.eventLoopUtilization().active,
+};
+
 /**
  * Finds out which requests come late in their turn of the event loop. The first one of a turn notes the time, and whichever of
  * the same turn is reached late has waited for those before it: this part of the queue is known at once, without a sample of
@@ -38,28 +57,29 @@ type Sample = { readonly at: number; readonly activeMs: number };
 export class Turns {
   readonly #maxMs: number;
   readonly #onEnd: (ms: number, requests: number) => void;
+  readonly #clock: Clock;
   #startedAt: number | undefined;
   /** Requests that were taken in this turn: those that are refused cost little. */
   #count = 0;
   #warmAt = Number.POSITIVE_INFINITY;
   /** When the turn had become long: CPU time of this thread, and the requests so far. */
   #watched: { readonly cpuMs: number; readonly count: number } | undefined;
-  #sample: Sample = sampleAt(0);
-  #sampleBefore: Sample = this.#sample;
+  #sample: Sample;
+  #sampleBefore: Sample;
   /** Since when one connection has come after the other. */
   #acceptingSince: number | undefined;
   #hasAccepted = false;
   #held: ((now: number) => void)[] = [];
 
   readonly #end = () => {
-    if (this.#startedAt !== undefined) this.#onEnd(performance.now() - this.#startedAt, this.#count);
+    if (this.#startedAt !== undefined) this.#onEnd(this.#clock.now() - this.#startedAt, this.#count);
     this.#startedAt = undefined;
     this.#watched = undefined;
     this.#count = 0;
   };
 
   readonly #endAccepting = () => {
-    const now = performance.now();
+    const now = this.#clock.now();
     if (this.#hasAccepted && now - (this.#acceptingSince ?? now) < ACCEPTING_MAX_MS) {
       this.#hasAccepted = false;
       setImmediate(this.#endAccepting);
@@ -71,7 +91,7 @@ export class Turns {
     this.#held = [];
     setImmediate(this.#end);
     // One immediate each, between which answers are completed: all at once they would all be open at once.
-    for (const begin of held) setImmediate(() => begin(performance.now()));
+    for (const begin of held) setImmediate(() => begin(this.#clock.now()));
     setImmediate(this.#end);
   };
 
@@ -79,16 +99,19 @@ export class Turns {
    * @param maxMs how old a turn may get before requests come late
    * @param onEnd is told how old each has got, and how many requests were taken in it
    */
-  constructor(maxMs: number, onEnd: (ms: number, requests: number) => void) {
+  constructor(maxMs: number, onEnd: (ms: number, requests: number) => void, clock = REAL) {
     this.#onEnd = onEnd;
     this.#maxMs = maxMs;
+    this.#clock = clock;
+    this.#sample = { at: 0, activeMs: clock.activeMs() };
+    this.#sampleBefore = this.#sample;
   }
 
   /** A connection was accepted. */
   accepted(): void {
     this.#hasAccepted = true;
     if (this.#acceptingSince !== undefined) return;
-    this.#acceptingSince = performance.now();
+    this.#acceptingSince = this.#clock.now();
     setImmediate(this.#endAccepting);
   }
 
@@ -119,9 +142,9 @@ export class Turns {
     }
     const ageMs = now - this.#startedAt;
     if (ageMs < this.#maxMs * WATCHED_FROM) return false;
-    this.#watched ??= { cpuMs: cpuMsNow(), count: this.#count };
+    this.#watched ??= { cpuMs: this.#clock.cpuMs(), count: this.#count };
     if (ageMs < this.#maxMs) return false;
-    const cpuMs = cpuMsNow() - this.#watched.cpuMs;
+    const cpuMs = this.#clock.cpuMs() - this.#watched.cpuMs;
     const isCheap = cpuMs < (this.#count - this.#watched.count) * CHEAP_MS;
     if (isCheap && ageMs < this.#maxMs * CHEAP_TURNS) return false;
     return cpuMs > this.#maxMs * OWN_WORK && this.#isBusy(now) && now > this.#warmAt;
@@ -134,25 +157,12 @@ export class Turns {
     setImmediate(this.#end);
     if (now - this.#sample.at >= BUSY_WINDOW_MS) {
       this.#sampleBefore = this.#sample;
-      this.#sample = sampleAt(now);
+      this.#sample = { at: now, activeMs: this.#clock.activeMs() };
     }
   }
 
   #isBusy(now: number): boolean {
     const { at, activeMs } = now - this.#sample.at >= BUSY_WINDOW_MS ? this.#sample : this.#sampleBefore;
-    return activeMsNow() - activeMs > (now - at) * BUSY_UTILIZATION;
+    return this.#clock.activeMs() - activeMs > (now - at) * BUSY_UTILIZATION;
   }
-}
-
-function sampleAt(at: number): Sample {
-  return { at, activeMs: activeMsNow() };
-}
-
-function cpuMsNow(): number {
-  const { user, system } = process.threadCpuUsage();
-  return (user + system) / 1000;
-}
-
-function activeMsNow(): number {
-  return performance.eventLoopUtilization().active;
 }

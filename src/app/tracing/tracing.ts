@@ -5,7 +5,7 @@ import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import type { TracerProvider } from '@opentelemetry/sdk-trace';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Config } from '../../config/settings.ts';
-import { Complaints } from './complaints.ts';
+import { Complaints } from '../complaints.ts';
 import { tellReceivers } from './outgoing.ts';
 import { type Service, tracerProvider } from './provider.ts';
 import { RequestSpans } from './request-spans.ts';

@@ -1,7 +1,7 @@
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import type { FastifyBaseLogger } from 'fastify';
-import { Complaints } from './complaints.ts';
+import { Complaints } from '../complaints.ts';
 
 /** Tells operators of spans that were not delivered, and nobody else: there is nothing that the service could do about it. */
 export class WatchedExporter implements SpanExporter {

@@ -25,6 +25,7 @@ describe('an unmatched request', () => {
     });
   });
 
+  // CONNECT never gets so far: socket-errors.test.ts.
   it.each(METHODS.filter((method) => !['GET', 'HEAD', 'CONNECT'].includes(method)))(
     'is told 405 and what is allowed where %s is not answered',
     async (method) => {
@@ -181,6 +182,18 @@ describe('a handler that fails', () => {
     await app.inject('/boom');
     expect(log[0]?.err).toMatchObject({ message: 'upstream failed', cause: { code: 'ECONNRESET' } });
     expect(JSON.stringify(log)).not.toContain('CANARY');
+  });
+
+  it('with a 503 of somebody else is logged, where requests are not; what is refused for want of capacity is not', async () => {
+    const upstream = Object.assign(new Error('upstream away'), { statusCode: 503 });
+    const { app, log } = await readyApp({ requestLog: false }, (extended) => {
+      extended.get('/relayed', () => Promise.reject(upstream));
+      extended.get('/busy', () => Promise.reject(new Busy('BUSY', 'Later.', 1)));
+    });
+    for (const url of ['/relayed', '/busy']) expect((await app.inject(url)).statusCode).toBe(503);
+    expect(log).toMatchObject([
+      { msg: 'request failed', route: '/relayed', status: 503, err: { message: 'upstream away' } },
+    ]);
   });
 
   it('keeps the status that its error carries', async () => {

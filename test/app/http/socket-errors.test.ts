@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { listeningApp } from '../../support/app.ts';
@@ -71,17 +72,42 @@ describe('what is no request', () => {
     expect(await client.closed()).toMatch(/^HTTP\/1.1 200 OK.*held, but whole$/s);
   });
 
-  it('does not end up in the middle of another answer', async () => {
-    const { url } = await listeningApp({}, (app) => {
-      app.get('/begun', (_request, reply) => {
+  it('does not end up in the middle of another answer, nor cut it short', async () => {
+    let end = () => {};
+    const { app, url, log } = await listeningApp({}, (extended) => {
+      extended.get('/begun', (_request, reply) => {
         reply.hijack();
-        reply.raw.writeHead(200, { 'content-length': 100 });
+        reply.raw.writeHead(200, { 'content-length': 9 });
         reply.raw.write('begun');
+        end = () => reply.raw.end(' end');
       });
     });
     const client = new RawConnection(url).send('GET /begun HTTP/1.1\r\nHost: x\r\n\r\n');
     await client.until('begun');
-    expect(await client.send('garbage\r\n\r\n').closed()).toMatch(/begun$/);
+    const told = once(app.server, 'clientError');
+    client.send('garbage\r\n\r\n');
+    await told;
+    end();
+    expect(await client.closed()).toMatch(/begun end$/);
+    expect(log.filter(({ msg }) => msg === 'malformed request')).toHaveLength(1);
+  });
+
+  it.each([
+    ['garbage', 'garbage\r\n\r\n'],
+    ['a body that is malformed', 'POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n'],
+    ['CONNECT', 'CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n'],
+    ['CONNECT with a body', 'CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\nContent-Length: 3\r\n\r\n'],
+  ])('leaves the answers to all requests before it: %s', async (_what, bytes) => {
+    const { app, url } = await listeningApp();
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const whole = /Hello A!!!.*slow, but whole.*Hello B!!!$/s;
+    const requests = get('/greet/A') + get('/slow?ms=100') + get('/greet/B');
+    expect(await new RawConnection(url).send(requests + bytes).closed()).toMatch(whole);
+    // New connections are held back a turn, known ones are not.
+    const known = new RawConnection(url).send(get('/greet/C'));
+    await known.until('Hello C!!!');
+    expect(await known.send(requests + bytes).closed()).toMatch(whole);
+    await expect.poll(() => app.requests.open.length).toBe(0);
   });
 });
 
@@ -91,6 +117,47 @@ it('tells a client whose headers do not arrive in time 408', async () => {
   const answer = parsed(await new RawConnection(url).send('GET /greet HTTP/1.1\r\nHost: x\r\n').closed());
   expect(answer.status).toBe(408);
   expect(answer.body).toMatchObject({ code: 'REQUEST_TIMEOUT' });
+});
+
+describe('CONNECT', () => {
+  const connect = 'CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n';
+
+  it('is refused as a problem, logged and counted', async () => {
+    const { app, url, log } = await listeningApp();
+    const answer = parsed(await new RawConnection(url).send(connect).closed());
+    expect(answer.status).toBe(405);
+    expect(answer.fields).toMatchObject({ allow: '', connection: 'close' });
+    expect(answer.body).toMatchObject({ status: 405, code: 'METHOD_NOT_ALLOWED' });
+    expect(log).toContainEqual(
+      expect.objectContaining({ msg: 'malformed request', reason: 'CONNECT', requestId: answer.body.instance }),
+    );
+    expect((await app.inject('/metrics')).body).toContain(
+      'http_malformed_requests_total{status="405",worker="single"} 1',
+    );
+  });
+
+  it.each(['end', 'resetAndDestroy'] as const)(
+    'leaves nothing behind of the requests before it when its client leaves (%s)',
+    async (leave) => {
+      const { app, url } = await listeningApp();
+      const client = new RawConnection(url).send(
+        `GET /never HTTP/1.1\r\nHost: x\r\n\r\nGET /never HTTP/1.1\r\nHost: x\r\n\r\n${connect}`,
+      );
+      await once(app.server, 'connect');
+      await expect.poll(() => app.requests.open.length).toBe(2);
+      client.socket[leave]();
+      await expect.poll(() => app.requests.open.length).toBe(0);
+    },
+  );
+
+  it('does not keep a large answer before it from being read', async () => {
+    const { url } = await listeningApp({}, (extended) => {
+      extended.get('/large', (_request, reply) => reply.send(Readable.from(Array(500).fill('x'.repeat(50_000)))));
+    });
+    const received = await new RawConnection(url).send(`GET /large HTTP/1.1\r\nHost: x\r\n\r\n${connect}`).closed();
+    expect(received.length).toBeGreaterThan(25_000_000);
+    expect(received).toMatch(/0\r\n\r\n$/);
+  });
 });
 
 describe('a connection on which nothing moves', () => {

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { ConcurrencyLimit } from '../../../src/app/overload/concurrency-limit.ts';
 import type { App } from '../../../src/app/types.ts';
 import { listeningApp, readyApp } from '../../support/app.ts';
 import { metricOf } from '../../support/metrics.ts';
@@ -122,6 +123,22 @@ describe('a route of which many requests wait', () => {
     for (const client of clients) client.abort();
   });
 
+  it('measures them from when their body was there', async () => {
+    const leave = vi.spyOn(ConcurrencyLimit.prototype, 'leave');
+    onTestFinished(() => leave.mockRestore());
+    const { app, url } = await listeningApp();
+    const client = new RawConnection(url).send(
+      'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n',
+    );
+    await open(app, 1);
+    const bodySentAt = performance.now();
+    await client.send('{}').until('\r\n\r\n{}');
+    await open(app, 0);
+    const [enteredAt, now] = leave.mock.lastCall ?? [];
+    expect(enteredAt).toBeGreaterThan(bodySentAt);
+    expect(now).toBeGreaterThan(Number(enteredAt));
+  });
+
   it('takes all of them where it says that it bounds itself', async () => {
     const { app, url } = await listeningApp({}, (extended) => {
       extended.get('/stream', { config: { boundsItself: true } }, () => new Promise(() => {}));
@@ -134,11 +151,29 @@ describe('a route of which many requests wait', () => {
   });
 });
 
-it('a process that is a quarter above MAX_WORKER_RSS_MB refuses all but operations', async () => {
-  const { url } = await listeningApp({ maxWorkerRssMb: 1 });
+it('a process that is a quarter above what the supervisor lets it have refuses all but operations', async () => {
+  const rssMaxBytes = process.memoryUsage.rss() / 1.5;
+  const worker = { worker: 'single', pid: process.pid, state: 'ready', restarts: 0, rssMaxBytes } as const;
+  const supervisor = () => ({
+    wanted: 1,
+    ready: 1,
+    restarts: { start_failed: 0, stood_still: 0, killed: 0, exited: 0, left: 0, too_large: 0 },
+    reloads: { ok: 0, failed: 0 },
+    lastReload: undefined,
+    recentReloads: [],
+    workers: [{ ...worker, worker: 'other', rssMaxBytes: null }, worker],
+  });
+  const { url } = await listeningApp({}, undefined, { supervisor });
   await expect.poll(async () => (await ask(`${url}/greet`)).status, { timeout: 5000 }).toBe(503);
   expect(await metricOf(url, 'http_requests_shed_total{reason="memory"}')).toBeGreaterThan(0);
   expect((await ask(`${url}/livez`)).status).toBe(200);
+});
+
+it('a process that nobody would replace refuses nothing for MAX_WORKER_RSS_MB', async () => {
+  const started = new Service('src/server/main.js', { MAX_WORKER_RSS_MB: '1' });
+  const url = await started.ready();
+  const until = performance.now() + 2500; // Memory is looked at once a second.
+  while (performance.now() < until) expect((await ask(`${url}/greet`)).status).toBe(200);
 });
 
 it('requests that are injected are not refused, though the loop may never turn between them', async () => {

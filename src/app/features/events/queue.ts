@@ -49,7 +49,7 @@ export class Queue {
     return this.#bytes;
   }
 
-  /** @throws {Busy} when as many wait as may */
+  /** @throws {Busy} when the queue is full */
   addRead(): Asked {
     if (this.#reads.size >= READS_MAX) throw queueFull();
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();

@@ -13,16 +13,20 @@ export function tooLarge(): Refusal {
 }
 
 export function queueFull(): Busy {
-  return new Busy('QUEUE_FULL', 'As much is waiting as may. Try again later.', RETRY_AFTER_SECONDS);
+  return new Busy('QUEUE_FULL', 'The queue is full. Try again later.', RETRY_AFTER_SECONDS);
 }
 
 /** Its client is as welcome as others, but later. */
 export function bodySlow(): Busy {
-  return new Busy('BODY_SLOW', 'The body came slowly, and others waited. Try again later.', RETRY_AFTER_SECONDS);
+  return new Busy(
+    'BODY_SLOW',
+    'The body arrived too slowly while others were waiting. Try again later.',
+    RETRY_AFTER_SECONDS,
+  );
 }
 
 export function unavailable(): Busy {
-  return new Busy('STORE_UNAVAILABLE', 'The store does not work at present. Try again later.', RETRY_AFTER_SECONDS);
+  return new Busy('STORE_UNAVAILABLE', 'The store is unavailable. Try again later.', RETRY_AFTER_SECONDS);
 }
 
 /** @param url DATABASE_URL */

@@ -1,5 +1,6 @@
 import type { FastifySchema, RouteOptions } from 'fastify';
 import { PROBLEM_SCHEMA, PROBLEM_TYPE, problemOf } from '../../errors/problem.ts';
+import { BODILESS } from '../../http/bodiless.ts';
 import { REQUEST_ID_HEADER } from '../../http/request-id.ts';
 import type { Answer, Content, Header, JsonSchema, OpenApi, Operation, Parameter, Ref } from './openapi.ts';
 
@@ -10,9 +11,6 @@ export const OPERATIONS_TAG = 'operations';
 
 /** OpenAPI 3.1 has no other methods. */
 const METHODS: readonly string[] = ['GET', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'HEAD', 'PATCH', 'TRACE'];
-
-/** Their requests have no body. */
-const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 /** A parameter of a path, and the expression that may bound it; `*` is one, too. */
 const IN_PATH = /:(\w+)(?:\([^/]*\))?\??|(\*)/g;
@@ -95,7 +93,7 @@ function errorsOf(method: string, route: RouteOptions): Record<string, Ref> {
     }),
     500: problemOf('The service failed. Quote the instance when you report it.'),
     ...(!isOperation(route) && {
-      503: { $ref: '#/components/responses/Unavailable', description: 'More is asked than can be answered in time.' },
+      503: { $ref: '#/components/responses/Unavailable', description: 'The service is overloaded.' },
     }),
   };
 }

@@ -35,7 +35,7 @@ const streaming = {
       description: 'Events: first `beginning`, then `second` each second.',
       content: { 'text/event-stream': { schema: { type: 'string' } } },
     },
-    503: { $ref: '#/components/responses/Unavailable', description: 'As many look at it as may.' },
+    503: { $ref: '#/components/responses/Unavailable', description: 'Too many viewers.' },
   },
 } as const;
 

@@ -41,11 +41,11 @@ export class Viewers {
 
   /**
    * @param signal says that one has left
-   * @throws {Busy} when as many look as may
+   * @throws {Busy} when there are too many already
    */
   async add(signal: AbortSignal): Promise<Readable> {
     if (this.#streams.size >= VIEWERS_MAX) {
-      throw new Busy('TOO_MANY_VIEWERS', 'As many look at this page as may. Try again later.', RETRY_AFTER_SECONDS);
+      throw new Busy('TOO_MANY_VIEWERS', 'Too many viewers. Try again later.', RETRY_AFTER_SECONDS);
     }
     const stream = new Readable({ read() {} });
     stream.push(`retry: ${RETRY_MS}\n\n`);

@@ -2,6 +2,8 @@ import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { listeningApp, readyApp } from '../../../support/app.ts';
 import { metricOf } from '../../../support/metrics.ts';
+import { Service } from '../../../support/processes.ts';
+import { RawConnection } from '../../../support/raw.ts';
 
 describe('GET /sort', () => {
   it.each([
@@ -34,6 +36,23 @@ describe('GET /sort', () => {
     }
     await app.close();
     expect(log.filter(({ err }) => err !== undefined)).toEqual([]);
+  });
+
+  it('works again when there was no descriptor for it at first, and the service ends well', async () => {
+    const service = new Service('src/server/main.js', {}, { openFiles: 128 });
+    const client = new RawConnection(await service.ready());
+    const get = async (path: string, end: string) => {
+      client.received = '';
+      client.send(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      expect(await client.until(end)).toContain(end);
+    };
+    await get('/take-descriptors', 'EMFILE');
+    await get('/sort?count=10', 'INTERNAL_ERROR');
+    await get('/give-descriptors-back', 'given back');
+    await get('/sort?count=10', '"count":10');
+    await get('/take-descriptors', 'EMFILE');
+    service.child.kill('SIGTERM');
+    expect(await service.ended()).toBe(0);
   });
 
   it('forgets the sort of a client that left', async () => {

@@ -101,5 +101,5 @@ export function unavailable(error) {
   const isLocked = error instanceof Error && 'kind' in error && error.kind === 'locked';
   return isLocked
     ? { status: 503, code: 'STORE_LOCKED', detail: 'Others keep the store busy. Nothing was stored; try again later.' }
-    : { status: 503, code: 'STORE_UNAVAILABLE', detail: 'The store does not work at present. Try again later.' };
+    : { status: 503, code: 'STORE_UNAVAILABLE', detail: 'The store is unavailable. Try again later.' };
 }

@@ -1,0 +1,152 @@
+import { setImmediate as turnOfLoop } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { Turns } from '../../../src/app/overload/turns.ts';
+
+const MAX_MS = 20;
+
+/** An event loop on a clock of its own. */
+class Loop {
+  readonly ended: number[] = [];
+  readonly turns: Turns;
+  #now = 0;
+  #cpuMs = 0;
+  #activeMs = 0;
+
+  constructor() {
+    const clock = { now: () => this.#now, cpuMs: () => this.#cpuMs, activeMs: () => this.#activeMs };
+    this.turns = new Turns(MAX_MS, (ms) => this.ended.push(ms), clock);
+  }
+
+  /** One that serves since so long that all of its code is compiled. */
+  static async warm(): Promise<Loop> {
+    const loop = new Loop();
+    await loop.turn([1]);
+    loop.idle(2000);
+    return loop;
+  }
+
+  /** One that has had something to do all the time. */
+  static async busy(): Promise<Loop> {
+    const loop = await Loop.warm();
+    for (let turn = 0; turn < 20; turn++) expect(await loop.turn([5])).toEqual([false]);
+    return loop;
+  }
+
+  get now(): number {
+    return this.#now;
+  }
+
+  idle(ms: number): void {
+    this.#now += ms;
+  }
+
+  work(ms: number, cpuMs = ms): void {
+    this.#now += ms;
+    this.#activeMs += ms;
+    this.#cpuMs += cpuMs;
+  }
+
+  /**
+   * A turn that found requests to read which take so long.
+   *
+   * @param cpuMs of it, for each
+   * @returns which of them came late
+   */
+  async turn(requestsMs: readonly number[], cpuMs?: number): Promise<boolean[]> {
+    const late = requestsMs.map((ms) => {
+      const isLate = this.turns.isLate(this.#now);
+      if (!isLate) this.work(ms, cpuMs);
+      return isLate;
+    });
+    await turnOfLoop();
+    return late;
+  }
+}
+
+const times = (count: number, ms: number) => Array<number>(count).fill(ms);
+
+describe('a turn of the event loop', () => {
+  it('is late for those that are reached more than MAX_QUEUE_DELAY_MS after its first; the next one begins anew', async () => {
+    const loop = await Loop.busy();
+    const expected = [false, false, false, false, true, true, true, true];
+    expect(await loop.turn(times(8, 5))).toEqual(expected);
+    expect(await loop.turn(times(8, 5))).toEqual(expected);
+  });
+
+  it('is told of with its age when it ends', async () => {
+    const loop = await Loop.busy();
+    await loop.turn(times(3, 5));
+    expect(loop.ended.at(-1)).toBe(15);
+  });
+
+  it('is late for nobody where the loop was idle before: a slow one', async () => {
+    const loop = await Loop.warm();
+    expect(await loop.turn([45, 1, 1, 1])).not.toContain(true);
+    loop.idle(100);
+    expect(await loop.turn([45, 1, 1, 1])).not.toContain(true);
+  });
+
+  it('is late after 50 ms for a crowd that hits an idle loop', async () => {
+    const loop = await Loop.warm();
+    expect((await loop.turn(times(20, 5))).indexOf(true)).toBe(10);
+  });
+
+  it('is late for nobody where another process had the core meanwhile', async () => {
+    const loop = await Loop.busy();
+    expect(await loop.turn(times(8, 5), 1)).not.toContain(true);
+    expect(await loop.turn(times(8, 5), 4)).toContain(true);
+  });
+
+  it('may become five times as long with requests that cost hardly more than their refusal', async () => {
+    const loop = await Loop.busy();
+    expect((await loop.turn(times(500, 0.25))).indexOf(true)).toBe((5 * MAX_MS) / 0.25);
+  });
+
+  it('counts only requests that were taken among those that cost little', async () => {
+    const loop = await Loop.busy();
+    // 40 ms of work, and 200 that were refused: no more than eight have cost it.
+    expect((await loop.turn([...times(8, 5), ...times(200, 0)])).slice(8)).not.toContain(false);
+  });
+
+  it('is late for nobody in the first two seconds after the first request, while all code is slow', async () => {
+    const loop = new Loop();
+    while (loop.now < 1950) expect(await loop.turn(times(10, 5))).not.toContain(true);
+    loop.work(100);
+    expect(await loop.turn(times(10, 5))).toContain(true);
+  });
+});
+
+describe('while connections are accepted', () => {
+  it('requests are held, and make one turn when all have been', async () => {
+    const loop = await Loop.warm();
+    const { turns } = loop;
+    const begun: number[] = [];
+    for (let connection = 0; connection < 5; connection++) {
+      turns.accepted();
+      expect(turns.isAccepting).toBe(true);
+      turns.afterAccepting((now) => begun.push(now));
+      await turnOfLoop();
+    }
+    expect(begun).toEqual([]);
+    loop.work(3);
+    while (turns.isAccepting) await turnOfLoop();
+    while (begun.length < 5) await turnOfLoop();
+    expect(begun).toEqual(times(5, loop.now));
+  });
+
+  it('they are held for ten milliseconds at most', async () => {
+    const loop = await Loop.warm();
+    const { turns } = loop;
+    const since = loop.now;
+    const begun: number[] = [];
+    turns.accepted();
+    turns.afterAccepting((now) => begun.push(now));
+    while (begun.length === 0) {
+      turns.accepted();
+      loop.work(1);
+      await turnOfLoop();
+    }
+    expect(Number(begun[0]) - since).toBeGreaterThanOrEqual(10);
+    expect(Number(begun[0]) - since).toBeLessThan(13);
+  });
+});
