@@ -74,7 +74,7 @@ export const settings = {
       type: 'boolean',
       default: true,
       description:
-        'One log line for each request. Off, only requests that failed (5xx, but not refusals) or took longer than a second are logged, the others at the level `debug`.',
+        'One log line per request. If off, only requests that failed (5xx, but not refusals) or took longer than a second are logged, and the others at level `debug`.',
     },
     keepAliveTimeoutMs: {
       type: 'integer',
@@ -82,7 +82,7 @@ export const settings = {
       maximum: 3_600_000,
       default: 72_000,
       description:
-        'How long an idle connection is kept. Clients are told less: what a drain waits for them. Longer than the idle time-out of the proxy in front (nginx and ALB: 60 s), or it answers 502 now and then.',
+        'How long an idle connection is kept. Clients are told less, DRAIN_IDLE_MS, so that they never race a drain. Keep it above the idle time-out of the proxy in front (nginx and ALB: 60 s), or the proxy answers 502 now and then.',
     },
     maxConnections: {
       type: 'integer',
@@ -90,7 +90,7 @@ export const settings = {
       maximum: 1_000_000,
       default: 16_000,
       description:
-        'Connections that one process holds at most; it closes further ones at once. Fewer, with a warning, where it may not open as many files.',
+        'Connections that one process holds at most; it closes further ones at once. Fewer, with a warning, if it may not open that many files.',
     },
     maxQueueDelayMs: {
       type: 'integer',
@@ -98,7 +98,7 @@ export const settings = {
       maximum: 60_000,
       default: 20,
       description:
-        'Under overload, a request that has waited for so long in its turn of the event loop is refused with 503, so that others are answered in time. [Why](docs/decisions/0010-overload.md). 0: overload is never a reason to refuse, neither by this nor because many requests are open or memory is short.',
+        'Under overload, a request that has waited this long in its turn of the event loop is refused with 503, so that others are answered in time. [Why](docs/decisions/0010-overload.md). 0: nothing is refused for overload, nor for memory or too many requests of one route.',
     },
     trustProxy: {
       type: 'string',
@@ -111,7 +111,7 @@ export const settings = {
       minimum: 100,
       maximum: 600_000,
       default: 10_000,
-      description: 'A worker that is not ready by then is killed and started anew.',
+      description: 'A worker that is not ready by then is killed and started again.',
     },
     drainDelayMs: {
       type: 'integer',
@@ -119,7 +119,7 @@ export const settings = {
       maximum: 600_000,
       default: 0,
       description:
-        'After the signal the process is not ready but still accepts, for this long, so that load balancers notice. 5000 suits Kubernetes.',
+        'For this long after the signal, the process says that it is not ready but still accepts connections, so that load balancers notice. 5000 suits Kubernetes.',
     },
     drainIdleMs: {
       type: 'integer',
@@ -127,7 +127,7 @@ export const settings = {
       maximum: 600_000,
       default: 3000,
       description:
-        'Then it accepts no more, but idle connections may still bring a last request, until none has come for this long.',
+        'Once it has stopped accepting, idle connections may still bring a last request, until none has come for this long.',
     },
     drainTimeoutMs: {
       type: 'integer',
@@ -135,7 +135,7 @@ export const settings = {
       maximum: 600_000,
       default: 8000,
       description:
-        'This long after it stopped accepting, requests that are still open are cut, and the exit code is 1. More than DRAIN_IDLE_MS.',
+        'This long after it has stopped accepting, requests that are still open are cut, and the exit code is 1. Has to be more than DRAIN_IDLE_MS.',
     },
     reloadIdleMs: {
       type: 'integer',
@@ -143,7 +143,7 @@ export const settings = {
       maximum: 600_000,
       default: 30_000,
       description:
-        'The same as DRAIN_IDLE_MS for a worker that was replaced in a reload. Nobody waits for it, so clients may take their time.',
+        'DRAIN_IDLE_MS for a worker that a reload has replaced. Nobody waits for it, so clients may take their time.',
     },
     maxWorkerRssMb: {
       type: 'integer',
@@ -151,7 +151,7 @@ export const settings = {
       maximum: 1_000_000,
       default: 0,
       description:
-        'A worker whose resident memory grows above so many MiB is replaced as in a reload, by the supervisor or PM2; a single process is not. 0: never.',
+        'A worker whose resident memory grows above this many MiB is replaced as in a reload, by the supervisor or PM2; a single process is not. 0: never.',
     },
     databaseUrl: {
       type: 'string',
