@@ -8,10 +8,11 @@ import path from 'node:path';
 import { ROOT } from '../test/support/paths.ts';
 import { greet, type Round } from './greet.ts';
 import { Launched } from './launched.ts';
-import { median, percentile } from './statistics.ts';
+import { setting } from './settings.ts';
+import { CERTAINTY, median, medianInterval } from './statistics.ts';
 
 const [commit = 'HEAD'] = process.argv.slice(2);
-const LAUNCHES = Number(process.env.LAUNCHES ?? 8);
+const LAUNCHES = Number(setting('LAUNCHES', '8'));
 const ROUNDS = 4;
 const ROUND_MS = 500;
 const WARMING_MS = 2000;
@@ -63,7 +64,7 @@ async function measure(launch: number): Promise<Pair> {
   return launch % 2 === 1 ? { old: second, now: first } : { old: first, now: second };
 }
 
-/** The median of the launches' ratios, and where it lies with 95 % certainty: between two of them (the binomial distribution). */
+/** The median of the launches' ratios, and between which two of them it lies for all launches that there could be. */
 function report(
   what: string,
   pairs: readonly Pair[],
@@ -72,11 +73,10 @@ function report(
   below: string,
 ): void {
   const ratios = pairs.map(({ old, now }) => pick(now) / pick(old));
-  const halfWidth = 98 / Math.sqrt(ratios.length);
-  const [least, most] = [percentile(ratios, 50 - halfWidth), percentile(ratios, 50 + halfWidth)];
-  const verdict = least > 1 + NOTICEABLE ? above : most < 1 - NOTICEABLE ? below : 'the same';
+  const { low, high, certainty } = medianInterval(ratios);
+  const verdict = low > 1 + NOTICEABLE ? above : high < 1 - NOTICEABLE ? below : 'no difference that shows';
   const [old, now] = [median(pairs.map((pair) => pick(pair.old))), median(pairs.map((pair) => pick(pair.now)))];
   console.log(
-    `${what}: ${old.toFixed(1)} → ${now.toFixed(1)}, × ${median(ratios).toFixed(3)} (${least.toFixed(3)}–${most.toFixed(3)}): ${verdict}`,
+    `${what}: ${old.toFixed(1)} → ${now.toFixed(1)}, × ${median(ratios).toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)}, ${(100 * certainty).toFixed(1)} % certain): ${certainty < CERTAINTY ? 'too few launches to tell' : verdict}`,
   );
 }

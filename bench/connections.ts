@@ -1,19 +1,19 @@
 // 50,000 kept connections on four workers, held through a rolling reload, and clients that send a byte a second:
-// `npm run bench:connections`, in five minutes. With WRITE=true the tables go into docs/connections.md.
+// `npm run bench:connections`, in five minutes.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { KeptClientsOptions, KeptClientsTally } from './kept-clients.ts';
 import { Launched } from './launched.ts';
 import { cpuMs, processTree, pssBytes } from './process-tree.ts';
-import { markdownTable, writeSection } from './report.ts';
+import { markdownTable, publish } from './report.ts';
+import { setting } from './settings.ts';
 import type { SlowClientsOptions, SlowClientsTally } from './slow-clients.ts';
 import { percentile } from './statistics.ts';
 
-const CONNECTIONS = Number(process.env.CONNECTIONS ?? 50_000);
+const CONNECTIONS = Number(setting('CONNECTIONS', '50000'));
 const PERIOD_MS = 10_000;
 const MEASURED_MS = 30_000;
 const SLOW = 5000;
@@ -23,6 +23,14 @@ const WORKERS = 4;
 const CLIENT_PROCESSES = 4;
 /** A worker may get more than its fourth. */
 const MAX_CONNECTIONS = 19_000;
+/** What it has open besides them. */
+const OTHER_DESCRIPTORS = 1000;
+
+const wanted = Math.min(CONNECTIONS, MAX_CONNECTIONS) + OTHER_DESCRIPTORS;
+const [, descriptors] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+if (Number(descriptors) < wanted) {
+  throw new Error(`${wanted} open files are needed, and ${descriptors} allowed: ulimit -n ${wanted}`);
+}
 
 class ClientProcess<Tally> {
   readonly #child: ChildProcess;
@@ -47,7 +55,8 @@ class ClientProcess<Tally> {
   }
 }
 
-const service = await Launched.start(['src/cluster/main.js'], {
+await using service = await Launched.start(['src/cluster/main.js'], {
+  // The clients need more addresses than one, for each has ports for some 28,000 connections.
   HOST: '0.0.0.0',
   WORKERS: String(WORKERS),
   MAX_CONNECTIONS: String(MAX_CONNECTIONS),
@@ -194,14 +203,6 @@ async function slowConnections(): Promise<string> {
 
 const held = await heldConnections();
 const slow = await slowConnections();
-await service.stop();
-
-const title = `Node ${process.versions.node}, ${availableParallelism()} cores`;
-const section = [
-  `${new Date().toISOString().slice(0, 10)}, ${CONNECTIONS.toLocaleString('en')} connections on ${WORKERS} workers, each asks every ${PERIOD_MS / 1000} s.`,
-  held,
-  `1,000 others ask once a second, while there are connections that send a byte a second:`,
-  slow,
-].join('\n\n');
-console.log(`## ${title}\n\n${section}`);
-if (process.env.WRITE === 'true') writeSection('docs/connections.md', title, section);
+const how = `${CONNECTIONS.toLocaleString('en')} connections on ${WORKERS} workers with \`MAX_CONNECTIONS=${MAX_CONNECTIONS}\`, each asks every ${PERIOD_MS / 1000} s.`;
+const others = '1,000 others ask once a second, while there are connections that send a byte a second:';
+publish('docs/connections.md', how, [held, others, slow].join('\n\n'));

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { isPostgresInstalled, Postgres } from '../test/app/features/events/postgres.ts';
 import { Launched } from './launched.ts';
 import { type AppendSync, Redis, redisVersion } from './redis.ts';
+import { setting } from './settings.ts';
 
 /** A service that takes events at `POST /events`, and keeps them somewhere. */
 export type Contender = {
@@ -23,7 +24,7 @@ export type EventService = {
 };
 
 const ENVIRONMENT = {
-  WORKERS: process.env.WORKERS ?? String(availableParallelism()),
+  WORKERS: setting('WORKERS', String(availableParallelism())),
   NODE_OPTIONS: `--import=${fileURLToPath(new URL('loop-delay.js', import.meta.url))}`,
 };
 

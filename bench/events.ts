@@ -3,14 +3,14 @@
 // and of the server in which it keeps events: other work on the machine changes the rate, but hardly the price. All stores
 // are in the folder for temporary files: where that is memory, let TMPDIR name one that is on a disk.
 import { randomUUID } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { type Asked, type Load, measure, type Round } from './event-round.ts';
 import { type Contender, startContenders } from './event-stores.ts';
-import { markdownTable, writeSection } from './report.ts';
+import { markdownTable, mediansOf, publish } from './report.ts';
+import { repetitions, setting } from './settings.ts';
 import { median } from './statistics.ts';
 
-const ROUNDS = Number(process.env.ROUNDS ?? 5);
-const ROUND_MS = Number(process.env.ROUND_MS ?? 5000);
+const ROUNDS = repetitions('ROUNDS', 5);
+const ROUND_MS = Number(setting('ROUND_MS', '5000'));
 
 // Made in advance where they may repeat: what the clients do costs the service its cores.
 const one = post(1, false);
@@ -91,8 +91,4 @@ for (let round = 0; round < ROUNDS; round++) {
 }
 
 const table = markdownTable([HEAD, ...results.map(({ load, contender, rounds }) => row(load, contender, rounds))]);
-const title = `Node ${process.versions.node}, ${availableParallelism()} cores`;
-const how = `${new Date().toISOString().slice(0, 10)}, medians of ${ROUNDS} rounds of ${ROUND_MS / 1000} s.`;
-const section = `${how}\n\n${table}`;
-console.log(`## ${title}\n\n${section}`);
-if (process.env.WRITE === 'true') writeSection('docs/events.md', title, section);
+publish('docs/events.md', `${mediansOf(ROUNDS, ROUND_MS)}.`, table);

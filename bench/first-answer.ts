@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../test/support/free-port.ts';
 import { ROOT } from '../test/support/paths.ts';
-import { preciseCpuMs, processTree } from './process-tree.ts';
+import { preciseCpuMs, processTree, threadCpuMs } from './process-tree.ts';
 
 /** Between two attempts to connect. */
 const PATIENCE_MS = 1;
@@ -14,6 +14,8 @@ export type FirstAnswer = {
   readonly ms: number;
   /** User and system time until then, of all its processes. */
   readonly cpuMs: number;
+  /** Of these, of their main threads: what has to happen one after the other. */
+  readonly mainThreadMs: number;
 };
 
 /** Starts a program with Node, asks for a greeting until it answers, and kills it. */
@@ -31,7 +33,10 @@ export async function firstAnswer(args: string[], environment: NodeJS.ProcessEnv
       if (child.exitCode !== null) throw new Error(`${args.join(' ')} ended before it answered`);
       await sleep(PATIENCE_MS);
     }
-    return { ms: performance.now() - startedAt, cpuMs: preciseCpuMs(processTree(child.pid ?? 0)) };
+    const ms = performance.now() - startedAt;
+    const tree = processTree(child.pid ?? 0);
+    const mainThreadMs = tree.reduce((sum, pid) => sum + threadCpuMs(pid, pid), 0);
+    return { ms, cpuMs: preciseCpuMs(tree), mainThreadMs };
   } finally {
     for (const pid of processTree(child.pid ?? 0)) process.kill(pid, 'SIGKILL');
     await exit;

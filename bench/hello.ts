@@ -34,8 +34,14 @@ const PEERS = {
   'Express 5': { file: 'bench/peers/hello/express.js', environment: {} },
   Fastify: { file: 'bench/peers/hello/fastify.js', environment: {} },
   'Fastify, under-pressure, prom-client': { file: 'bench/peers/hello/fastify-usual.js', environment: {} },
-  'the same with its request log': { file: 'bench/peers/hello/fastify-usual.js', environment: { LOG: 'true' } },
+  'Fastify, under-pressure, prom-client, request log': {
+    file: 'bench/peers/hello/fastify-usual.js',
+    environment: { LOG: 'true' },
+  },
 };
+
+/** Without PM2's own agent, which wraps what every request goes through: our ecosystem file leaves it out as well. */
+const PM2_OPTIONS = ['-i', '2', '--no-pmx'];
 
 /** What others are compared with. */
 export const BARE = 'node:http, bare';
@@ -54,7 +60,7 @@ export const CONTENDERS: readonly Contender[] = [
       isOurs: false,
       start: () => Launched.start(['bench/peers/cluster.js', file], environment),
     },
-    { service, launcher: LAUNCHERS[2], isOurs: false, start: () => underPm2([file, '-i', '2'], environment) },
+    { service, launcher: LAUNCHERS[2], isOurs: false, start: () => underPm2([file, ...PM2_OPTIONS], environment) },
   ]),
   ...Object.entries(OURS).flatMap(([service, environment]): Contender[] => [
     { service, launcher: LAUNCHERS[0], isOurs: true, start: () => Launched.start(['src/server/main.js'], environment) },
@@ -79,6 +85,14 @@ export const CONTENDERS: readonly Contender[] = [
   },
   { service: 'nginx, a constant', launcher: LAUNCHERS[3], isOurs: false, start: constantNginx },
 ];
+
+/**
+ * As a Prometheus does, once: from the first scrape on, Mainstay also watches its garbage collector and its loop, as the others with
+ * prom-client do from their start. Who has no metrics answers something else.
+ */
+export async function scrape({ url }: Greeter): Promise<void> {
+  await (await fetch(`${url}/metrics`, { headers: { connection: 'close' } })).text();
+}
 
 async function underPm2(start: string[], environment: NodeJS.ProcessEnv): Promise<Greeter> {
   const port = await freePort();

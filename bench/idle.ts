@@ -1,6 +1,6 @@
 // How many clients send on an idle connection in the very moment in which a draining process closes it:
-// `npm run bench:idle`. They ask every 0 to 20 s, so that about half of the connections bring nothing more, and do not heed how
-// long the service says that it keeps idle connections: who does is never so late.
+// `npm run bench:idle`, three minutes. They ask every 0 to 20 s, so that about half of the connections bring nothing more, and do
+// not heed how long the service says that it keeps idle connections: who does is never so late.
 import { BusyClients } from '../test/support/clients.ts';
 import { EXTRA_ROUTES } from '../test/support/paths.ts';
 import { Launched } from './launched.ts';
@@ -13,7 +13,7 @@ let allClosed = 0;
 let allRaced = 0;
 for (let round = 1; round <= ROUNDS; round++) {
   const environment = { NODE_OPTIONS: `--import=${EXTRA_ROUTES}` };
-  const service = await Launched.start(['src/server/main.js'], environment, { keepsOutput: true });
+  await using service = await Launched.start(['src/server/main.js'], environment, { keepsOutput: true });
   const clients = new BusyClients({
     url: service.url,
     clients: CLIENTS,
@@ -24,8 +24,10 @@ for (let round = 1; round <= ROUNDS; round++) {
   await clients.asked(CLIENTS);
   await service.stop();
   await clients.stop();
-  const closed = Number(/"idleClosed":(\d+)/.exec(service.output)?.[1]);
-  const raced = clients.failures.filter((failure) => failure.includes('on a kept connection')).length;
+  const [, idleClosed] = /"idleClosed":(\d+)/.exec(service.output) ?? [];
+  if (idleClosed === undefined) throw new Error(`the log does not say how many it closed: ${service.output}`);
+  const closed = Number(idleClosed);
+  const raced = clients.failures.filter((failure) => /^reset: .* on a kept connection/.test(failure)).length;
   allClosed += closed;
   allRaced += raced;
   console.log(`drain ${round}: ${closed} idle connections closed, ${raced} of them under a request`);

@@ -136,6 +136,9 @@ setInterval(() => {
   }
 }, 1);
 
+// Nobody is left to ask what has come about.
+process.on('disconnect', () => process.exit());
+
 process.on('message', () => {
   const tally: KeptClientsTally = { latenciesMs, opened, failures, lagMs };
   process.send?.(tally);

@@ -68,6 +68,11 @@ export class Launched {
     this.#child.kill('SIGTERM');
     await ended;
   }
+
+  /** Also where a measurement fails: `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
 }
 
 /** Waits until somebody greets there. */

@@ -44,8 +44,13 @@ export function rssBytes(pid: number): number {
  */
 export function preciseCpuMs(pids: number[]): number {
   return pids
-    .flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}/schedstat`))
-    .reduce((sum, file) => sum + Number(readFileSync(file, 'utf8').split(' ')[0]) / 1e6, 0);
+    .flatMap((pid) => readdirSync(`/proc/${pid}/task`).map((thread) => threadCpuMs(pid, Number(thread))))
+    .reduce((sum, ms) => sum + ms, 0);
+}
+
+/** The same of one thread; the main thread has the number of its process. */
+export function threadCpuMs(pid: number, thread: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
 }
 
 /** Its share of the resident bytes of one process: what several share is divided among them. */

@@ -1,29 +1,25 @@
 // Replaces the processes of this service, and of others, under load, and counts what their clients lose:
-// `npm run bench:replace`. Writes docs/replacements.md, unless `--only` names a part of what is to run.
+// `npm run bench:replace`, half an hour.
 import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { ClientsOfEveryKind, KINDS, LOSSES } from '../test/support/clients.ts';
 import { CONTENDERS, type Contender } from './replaceable.ts';
-import { markdownTable, writeSection } from './report.ts';
+import { markdownTable, publish } from './report.ts';
+import { setting, WRITES_PAGE } from './settings.ts';
 
-const { values: options } = parseArgs({
-  options: {
-    replacements: { type: 'string', default: '100' },
-    /** Of each kind. */
-    clients: { type: 'string', default: '32' },
-    /** Part of the name of those that are to run. */
-    only: { type: 'string', default: '' },
-  },
-});
-const clientsOfEach = Number(options.clients);
+const REPLACEMENTS = Number(setting('REPLACEMENTS', '100'));
+/** Of each kind. */
+const CLIENTS = Number(setting('CLIENTS', '32'));
+/** A part of the name of those that are to run. */
+const ONLY = setting('ONLY', '');
+if (WRITES_PAGE && ONLY !== '') throw new Error('A page has all of them: leave out ONLY, or WRITE.');
 
 /** All clients together ask at most so often a second where they are many: else this process would be too busy to be many. */
 const MANY = 100;
 const RATE = 5000;
-const ASKING_AT_A_TIME = 8 * clientsOfEach;
-const pauseMs = clientsOfEach < MANY ? 0 : (2 * 1000 * ASKING_AT_A_TIME) / RATE;
+const ASKING_AT_A_TIME = 8 * CLIENTS;
+const pauseMs = CLIENTS < MANY ? 0 : (2 * 1000 * ASKING_AT_A_TIME) / RATE;
 
 /** The others lose some in each: a few show it. */
 const PEERS_MOST = 10;
@@ -32,9 +28,11 @@ const PEERS_MOST = 10;
 const PAUSE_MS = 500;
 
 async function measure({ service, launcher, isOurs, start }: Contender): Promise<(string | number)[]> {
-  const times = Math.min(Number(options.replacements), isOurs ? Number.POSITIVE_INFINITY : PEERS_MOST);
+  const times = Math.min(REPLACEMENTS, isOurs ? Number.POSITIVE_INFINITY : PEERS_MOST);
+  await using ends = new AsyncDisposableStack();
   const replaceable = await start();
-  const clients = new ClientsOfEveryKind({ url: replaceable.url, clients: clientsOfEach, pauseMs });
+  ends.defer(() => replaceable.stop());
+  const clients = new ClientsOfEveryKind({ url: replaceable.url, clients: CLIENTS, pauseMs });
   const lag = monitorEventLoopDelay({ resolution: 1 });
   lag.enable();
   const startedAt = performance.now();
@@ -45,7 +43,6 @@ async function measure({ service, launcher, isOurs, start }: Contender): Promise
   }
   const seconds = (performance.now() - startedAt) / 1000;
   await clients.stop();
-  await replaceable.stop();
   const kinds = [...clients.byKind.values()];
   const lost = clients.failures.length;
   for (const failure of new Set(clients.failures)) console.error(`  ${failure}`);
@@ -75,13 +72,14 @@ const head = [
 ];
 const rows: (string | number)[][] = [];
 for (const contender of CONTENDERS) {
-  if (!`${contender.service} ${contender.launcher}`.includes(options.only)) continue;
+  if (!`${contender.service} ${contender.launcher}`.includes(ONLY)) continue;
   const row = await measure(contender);
   rows.push(row);
   console.error(row.join(' | '));
 }
-const title = `Node ${process.versions.node}, ${clientsOfEach} clients of each kind`;
-const machine = `${availableParallelism()} cores, ${new Date().toISOString().slice(0, 10)}`;
-const section = `${machine}.\n\n${markdownTable([head, ...rows])}`;
-console.log(`## ${title}\n\n${section}`);
-if (options.only === '') writeSection('docs/replacements.md', title, section);
+publish(
+  'docs/replacements.md',
+  `${availableParallelism()} cores.`,
+  markdownTable([head, ...rows]),
+  `Node ${process.versions.node}, ${CLIENTS} clients of each kind`,
+);

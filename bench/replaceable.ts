@@ -28,7 +28,11 @@ const WORKERS = 2;
 const OURS = { WORKERS: String(WORKERS), NODE_OPTIONS: `--import=${EXTRA_ROUTES}` };
 
 /** As generous as ours: what the others lose, they lose to the way in which they end. */
-const PM2_OPTIONS = ['-i', String(WORKERS), '--wait-ready', '--listen-timeout', '10500', '--kill-timeout', '10500'];
+const PM2_OPTIONS = [
+  ...['-i', String(WORKERS), '--wait-ready', '--listen-timeout', '10500', '--kill-timeout', '10500'],
+  // Without PM2's agent in each instance, as ours.
+  '--no-pmx',
+];
 
 export const CONTENDERS: readonly Contender[] = [
   {

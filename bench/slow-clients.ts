@@ -60,6 +60,9 @@ setInterval(() => {
   }
 }, 1);
 
+// Nobody is left to ask what has come about.
+process.on('disconnect', () => process.exit());
+
 process.on('message', () => {
   const tally: SlowClientsTally = { lastedMs, told };
   process.send?.(tally);

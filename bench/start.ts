@@ -1,18 +1,19 @@
 // How long a process takes from its start to its first answer, how soon a worker is replaced, and how much memory each has:
 // `npm run bench:start`, three minutes.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FirstAnswer, firstAnswer } from './first-answer.ts';
 import { greet } from './greet.ts';
-import { CONTENDERS, LAUNCHERS } from './hello.ts';
+import { CONTENDERS, LAUNCHERS, scrape } from './hello.ts';
 import { Launched } from './launched.ts';
 import { processTree, pssBytes, rssBytes } from './process-tree.ts';
-import { markdownTable, writeSection } from './report.ts';
+import { markdownTable, publish } from './report.ts';
+import { repetitions } from './settings.ts';
 import { median } from './statistics.ts';
 
-const LAUNCHES = Number(process.env.LAUNCHES ?? 15);
+const LAUNCHES = repetitions('LAUNCHES', 15);
 const KILLS = 10;
 const RELOADS = 5;
 
@@ -71,14 +72,21 @@ async function starts(): Promise<string> {
   const plain = [...measured].find(([{ name }]) => name === PLAIN)?.[1] ?? [];
   const rows = [...measured].map(([{ name }, answers]) => [
     name,
-    ...(['ms', 'cpuMs'] as const).flatMap((of) => {
+    ...(['ms', 'mainThreadMs', 'cpuMs'] as const).flatMap((of) => {
       const values = answers.map((answer) => answer[of]);
       // Each is compared with the one that was launched beside it.
       const ratios = answers.map((answer, launch) => answer[of] / (plain[launch]?.[of] ?? Number.NaN));
       return [range(values), median(ratios).toFixed(2)];
     }),
   ]);
-  return markdownTable([['one start', 'first answer, ms', 'of Fastify', 'CPU, ms', 'of Fastify'], ...rows]);
+  const head = [
+    'one start',
+    ...['first answer, ms', 'CPU of main threads, ms', 'CPU of all threads, ms'].flatMap((what) => [
+      what,
+      'of Fastify',
+    ]),
+  ];
+  return markdownTable([head, ...rows]);
 }
 
 /** Two workers under a supervisor, and how often and when one of them says that it is ready. */
@@ -149,6 +157,7 @@ async function memory(): Promise<string> {
   for (const { service, start } of CONTENDERS.filter(({ launcher }) => launcher === LAUNCHERS[1])) {
     const greeter = await start();
     await greet(greeter, LOAD_MS);
+    await scrape(greeter);
     await sleep(SETTLING_MS);
     const [first = 0, ...workers] = processTree(greeter.pid);
     const megabytes = (bytes: number) => (bytes / 1024 / 1024).toFixed(0);
@@ -181,11 +190,7 @@ function range(values: readonly number[]): string {
 
 try {
   const tables = [await starts(), await replacements(), await memory()];
-  const title = `Node ${process.versions.node}, ${availableParallelism()} cores`;
-  const how = `${new Date().toISOString().slice(0, 10)}, medians of ${LAUNCHES} launches in turn, and least to most.`;
-  const section = [how, ...tables].join('\n\n');
-  console.log(`## ${title}\n\n${section}`);
-  if (process.env.WRITE === 'true') writeSection('docs/start.md', title, section);
+  publish('docs/start.md', `medians of ${LAUNCHES} launches in turn, and least to most.`, tables.join('\n\n'));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,5 +1,6 @@
 // What somebody who looks at /status costs four workers together, that have nothing else to do: `npm run bench:status`, two minutes.
-// Rounds in which nobody looks, one does, and ten do take turns; what was kept before is told to each at once. Linux only.
+// Rounds in which nobody looks, one does, and ten do take turns; what was kept before is told to each at once, and there is the more of
+// it the longer the service has run, for up to a quarter of an hour. Linux only.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Launched } from './launched.ts';
 import { preciseCpuMs, processTree } from './process-tree.ts';
@@ -10,11 +11,11 @@ const WORKERS = 4;
 const WARMING_MS = 10_000;
 const ROUNDS = 6;
 const ROUND_MS = 5000;
+/** Their leaving costs something, too, which belongs to nobody. */
+const LEAVING_MS = 1000;
 const VIEWERS = [0, 1, 10];
 
-await using ends = new AsyncDisposableStack();
-const service = await Launched.start(['src/cluster/main.js'], { WORKERS: String(WORKERS) });
-ends.defer(() => service.stop());
+await using service = await Launched.start(['src/cluster/main.js'], { WORKERS: String(WORKERS) });
 const cpuMs = () => preciseCpuMs(processTree(service.pid));
 
 /** @returns what ends its look, once it has been told what was kept */
@@ -24,7 +25,11 @@ async function look(): Promise<() => void> {
   if (!response.ok || response.body === null) throw new Error(`${response.status} ${await response.text()}`);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = '';
-  while (!/event: beginning\n.*\n\n/.test(text)) text += (await reader.read()).value ?? '';
+  while (!/event: beginning\n.*\n\n/.test(text)) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error(`it ended before it began: ${text}`);
+    text += value;
+  }
   const readOn = async () => {
     while (!(await reader.read()).done);
   };
@@ -43,6 +48,7 @@ for (let round = 0; round < ROUNDS; round++) {
     await sleep(ROUND_MS);
     perSecond.push((cpuMs() - told) / (ROUND_MS / 1000));
     for (const end of leave) end();
+    await sleep(LEAVING_MS);
   }
 }
 

@@ -1,5 +1,5 @@
-// Two routes that can be overloaded, for every service of the comparison that is made with Fastify: preloaded with
-// NODE_OPTIONS=--import; Fastify publishes each new instance on the channel below.
+// Two routes that can be overloaded, for Mainstay: preloaded with NODE_OPTIONS=--import; Fastify publishes each new instance on
+// the channel below.
 import { subscribe } from 'node:diagnostics_channel';
 import { burn, usePool } from './work.js';
 

@@ -4,6 +4,10 @@ import tooBusy from 'toobusy-js';
 import { burn, usePool } from './work.js';
 
 const app = express();
+// Before the shedder, so that it never refuses this one.
+app.get('/livez', (_request, response) => {
+  response.send('ok');
+});
 app.use((_request, response, next) => {
   if (tooBusy()) response.status(503).send('Too busy');
   else next();

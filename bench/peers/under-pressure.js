@@ -1,6 +1,7 @@
 // Fastify with @fastify/under-pressure as its documentation shows it, in the mode that looks at the last second only.
 import underPressure from '@fastify/under-pressure';
 import Fastify from 'fastify';
+import { burn, usePool } from './work.js';
 
 const app = Fastify();
 app.register(underPressure, {
@@ -8,5 +9,9 @@ app.register(underPressure, {
   maxEventLoopUtilization: 0.98,
   eventLoopUtilizationMode: 'interval',
 });
+// A handler of its own that answers nothing: the request goes on as if there were no pressure.
+app.get('/livez', { config: { pressureHandler: () => {} } }, () => 'ok');
 app.get('/hello/:name', (request) => `Hello ${request.params.name}!!!`);
+app.get('/burn', () => burn());
+app.get('/pool', () => usePool());
 await app.listen({ host: '127.0.0.1', port: Number(process.env.PORT) });
