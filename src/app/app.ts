@@ -38,7 +38,7 @@ import { ServiceMetrics } from './operations/service-metrics.ts';
 import type { ReadRecordings } from './operations/status/overview.ts';
 import { addProcessVitals } from './operations/status/process-vitals.ts';
 import { status } from './operations/status/status.ts';
-import type { SupervisedWorker, SupervisorState } from './operations/supervisor-state.ts';
+import type { SupervisorState } from './operations/supervisor-state.ts';
 import { shedOverload } from './overload/shed-overload.ts';
 import { traceRequests } from './tracing/trace-requests.ts';
 import type { App } from './types.ts';
@@ -158,7 +158,8 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   answerErrors(app, requests);
   answerUnmatched(app, opsPort);
   readTextValues(app);
-  shedOverload(app, config, requests, metrics, () => supervised(supervisor(), worker)?.rssMaxBytes ?? null);
+  const supervised = () => supervisor()?.workers.find((each) => each.worker === worker);
+  shedOverload(app, config, requests, metrics, () => supervised()?.rssMaxBytes ?? null);
   const routes = listRoutes(app);
   const isForUsers = forUsers(routes);
   metrics.watchOutcomes(isForUsers);
@@ -175,10 +176,6 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   app.register(events, { registry: metrics.registry, vitals, checks, config });
 
   return app;
-}
-
-function supervised(state: SupervisorState | undefined, worker: string): SupervisedWorker | undefined {
-  return state?.workers.find((each) => each.worker === worker);
 }
 
 function trustProxyOption(setting: string): boolean | string | ((address: string, hop: number) => boolean) {

@@ -126,7 +126,8 @@ function watchMemory(app: App, rssMaxBytes: () => number | null): () => boolean 
       isTooLarge = context.memoryUsage().rssBytes > (rssMaxBytes() ?? Number.POSITIVE_INFINITY) * RSS_MAX;
     }, MEMORY_SAMPLED_EVERY_MS).unref();
     context.addHook('onClose', async () => clearInterval(watch));
-    isShort = () => isTooLarge || context.isUnderPressure();
+    // What drains has been replaced, or soon ends: the last requests of its clients are answered.
+    isShort = () => (isTooLarge && app.lifecycle.state !== 'draining') || context.isUnderPressure();
   });
   return () => isShort();
 }

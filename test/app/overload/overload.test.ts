@@ -151,7 +151,7 @@ describe('a route of which many requests wait', () => {
   });
 });
 
-it('a process that is a quarter above what the supervisor lets it have refuses all but operations', async () => {
+it('a process that is a quarter above what the supervisor lets it have refuses all but operations, until it drains', async () => {
   const rssMaxBytes = process.memoryUsage.rss() / 1.5;
   const worker = { worker: 'single', pid: process.pid, state: 'ready', restarts: 0, rssMaxBytes } as const;
   const supervisor = () => ({
@@ -163,10 +163,12 @@ it('a process that is a quarter above what the supervisor lets it have refuses a
     recentReloads: [],
     workers: [{ ...worker, worker: 'other', rssMaxBytes: null }, worker],
   });
-  const { url } = await listeningApp({}, undefined, { supervisor });
+  const { app, url } = await listeningApp({}, undefined, { supervisor });
   await expect.poll(async () => (await ask(`${url}/greet`)).status, { timeout: 5000 }).toBe(503);
   expect(await metricOf(url, 'http_requests_shed_total{reason="memory"}')).toBeGreaterThan(0);
   expect((await ask(`${url}/livez`)).status).toBe(200);
+  app.lifecycle.advance('draining');
+  expect((await ask(`${url}/greet`)).status).toBe(200);
 });
 
 it('a process that nobody would replace refuses nothing for MAX_WORKER_RSS_MB', async () => {
