@@ -77,12 +77,12 @@ it('a reader that is alive, but slow, keeps the service waiting for no more than
   });
   await once(child, 'close');
   const { lines, waitedMs } = JSON.parse(told.match(/^{.*}$/m)?.[0] ?? '');
-  expect(waitedMs).toBeLessThan(500);
+  expect(waitedMs).toBeLessThan(1000);
   // It is not that nobody read: those that are missing are counted, but for the last, after which nothing was written.
   const missing = [...read.matchAll(/"dropped":(\d+)/g)].reduce((sum, [, dropped]) => sum + Number(dropped), 0);
   const whole = read.match(/^x{4095}$/gm)?.length ?? 0;
   expect(missing).toBeGreaterThan(1000);
-  expect(whole).toBeGreaterThan(300);
+  expect(whole).toBeGreaterThan(50);
   expect(whole + missing).toBeLessThanOrEqual(lines);
   expect(told.match(/The log cannot be written/g)).toHaveLength(1);
 });
