@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import { IncomingMessage } from '../../../node-http.ts';
 import { Refusal } from '../../errors/refusal.ts';
 import type { EventSubmission } from './event-thread.ts';
@@ -12,7 +11,8 @@ import type { EventSubmission } from './event-thread.ts';
  */
 export async function receive(source: Readable, isGzip: boolean, submission: EventSubmission): Promise<number> {
   let isComplete = false;
-  const gunzip = isGzip ? createGunzip() : undefined;
+  // Loaded by the first body that needs it, not with each start.
+  const gunzip = isGzip ? process.getBuiltinModule('node:zlib').createGunzip() : undefined;
   const body = gunzip === undefined ? source : source.pipe(gunzip);
   // Node makes a buffer for each piece of a body. Those of gunzip have more in them, and what a hook put in the place of the body
   // may be anybody's.

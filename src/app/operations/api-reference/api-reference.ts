@@ -2,10 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { RouteOptions } from 'fastify';
 import { lazily } from '../../lazily.ts';
 import type { App, Plugin } from '../../types.ts';
-import { pagePolicy } from '../page-policy.ts';
-import { type About, openApiOf } from './document.ts';
+import type { About } from './document.ts';
 import type { OpenApi } from './openapi.ts';
-import { pageOf } from './page.ts';
 
 const STYLES = [new URL('../page.css', import.meta.url), new URL('reference.css', import.meta.url)];
 
@@ -25,12 +23,12 @@ export type ApiReferenceOptions = {
 };
 
 /**
- * `/openapi.json`, the service as OpenAPI 3.1, and `/docs`, the same as a page for people. Each is made when it is first asked
- * for: most processes never are. They are for those who use the service, and so on the port that they use.
+ * `/openapi.json`, the service as OpenAPI 3.1, and `/docs`, the same as a page for people. Each is made, and what makes it loaded,
+ * when it is first asked for: most processes never are. They are for those who use the service, and so on the port that they use.
  */
 export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }, done) => {
-  let document: OpenApi | undefined;
-  const page = lazily(() => makePage(routes, about));
+  const document = lazily(() => makeDocument(routes, about));
+  const page = lazily(async () => makePage(await document()));
   const config = { isTraced: false };
 
   app.get(
@@ -42,10 +40,9 @@ export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }
         response: { 200: { type: 'object', description: 'For programs that read OpenAPI.' } },
       } as const,
     },
-    (_request, reply) => {
+    async (_request, reply) => {
       reply.header('cache-control', 'no-cache');
-      document ??= openApiOf(routes, about);
-      return document;
+      return await document();
     },
   );
 
@@ -67,7 +64,13 @@ export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }
   done();
 };
 
-async function makePage(routes: readonly RouteOptions[], about: About) {
+async function makeDocument(routes: readonly RouteOptions[], about: About): Promise<OpenApi> {
+  const { openApiOf } = await import('./document.ts');
+  return openApiOf(routes, about);
+}
+
+async function makePage(document: OpenApi) {
+  const [{ pageOf }, { pagePolicy }] = await Promise.all([import('./page.ts'), import('../page-policy.ts')]);
   const style = (await Promise.all(STYLES.map((file) => readFile(file, 'utf8')))).join('\n');
-  return { html: pageOf(openApiOf(routes, about), style), policy: pagePolicy(style, false) };
+  return { html: pageOf(document, style), policy: pagePolicy(style, false) };
 }
