@@ -53,6 +53,6 @@ export const deploy = {
     path: '/srv/mainstay',
     // Checked before anything is touched: a release that cannot start leaves the old one running.
     'post-deploy':
-      'npm ci --include=dev && npm start -- --check && npx pm2 startOrReload ecosystem.config.js && npx pm2 save',
+      'sh deploy/install.sh && npm start -- --check && npx pm2 startOrReload ecosystem.config.js && npx pm2 save',
   },
 };

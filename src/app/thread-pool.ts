@@ -2,9 +2,12 @@ import { fileURLToPath } from 'node:url';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Piscina } from 'piscina';
 import { Busy } from './errors/busy.ts';
+import { lateModule } from './late-modules.ts';
 import { lazily } from './lazily.ts';
 import { Counter, Gauge, Histogram, type Registry } from './metrics/prom-client.ts';
 import { level, sum, type Vitals } from './vitals.ts';
+
+const piscina = lateModule(() => import('piscina'));
 
 /** What lives in V8's heap of one thread. Typed arrays and other buffers are outside of it. */
 const HEAP_MAX_MB = 64;
@@ -117,7 +120,7 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
   }
 
   async #start(): Promise<Piscina<Task, Result>> {
-    const { Piscina } = await import('piscina');
+    const { Piscina } = await piscina();
     const { file, threads, log } = this.#options;
     this.#pool = new Piscina<Task, Result>({
       filename: fileURLToPath(file),

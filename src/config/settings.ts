@@ -166,7 +166,7 @@ export const settings = {
       format: 'uri',
       default: '',
       description:
-        'Where traces go: a receiver of OTLP over HTTP, such as `http://localhost:4318`, to whose path `/v1/traces` is added. Empty: there are no traces, and OpenTelemetry is not loaded. [More](docs/tracing.md).',
+        'Where traces go: a receiver of OTLP over HTTP, such as `http://localhost:4318`, to whose path `/v1/traces` is added. Empty: there are no traces, and OpenTelemetry’s SDK is not loaded. [More](docs/tracing.md).',
     },
     otelTracesSampler: {
       enum: [

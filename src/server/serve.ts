@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { buildApp } from '../app/app.ts';
+import { loadLateModules } from '../app/late-modules.ts';
 import type { SupervisorState } from '../app/operations/supervisor-state.ts';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
@@ -19,6 +20,9 @@ import { Siblings } from './siblings.ts';
 import { SiblingsFolder } from './siblings-folder.ts';
 import { isTerminalGone } from './terminal.ts';
 import { tickShape } from './tick-shape.ts';
+
+/** A start is over by then, also that of the siblings beside it. */
+const LATE_MS = 5000;
 
 export type ServeOptions = {
   /** The signals that end the process; a supervised worker leaves the terminal's Ctrl-C to its supervisor. */
@@ -103,8 +107,18 @@ export async function serve(config: Config, options: ServeOptions = {}): Promise
       'ready',
     );
     tellParent(READY);
+    setTimeout(() => loadRest(app), LATE_MS).unref();
   }
   return { end, logLevel };
+}
+
+async function loadRest(app: App): Promise<void> {
+  try {
+    await loadLateModules();
+    app.log.debug('loaded what is needed late');
+  } catch (error) {
+    app.log.warn({ err: error }, 'a part of the service cannot be loaded: are its files being replaced?');
+  }
 }
 
 /** Without it, this process tells what it knows of itself. */

@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checks } from '../checks.ts';
+import { lateModule } from '../late-modules.ts';
 import { lazily } from '../lazily.ts';
 import { Histogram, type Series } from './histogram.ts';
 import { Counter, Gauge, Registry } from './prom-client.ts';
+
+const promClient = lateModule(() => import('prom-client'));
 
 /** Fine around a millisecond, where most answers are; coarse up to ten seconds. */
 export const DURATION_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -230,7 +233,7 @@ export class Metrics {
 
   /** Loaded late: a process that nobody scrapes need not measure its event loop a hundred times a second. */
   async #watchProcess(): Promise<void> {
-    const { collectDefaultMetrics } = await import('prom-client');
+    const { collectDefaultMetrics } = await promClient();
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: LOOP_MEASURED_EVERY_MS });
     for (const name of NOT_OF_PROM_CLIENT) this.registry.removeSingleMetric(name);
     await sleep(3 * LOOP_MEASURED_EVERY_MS);

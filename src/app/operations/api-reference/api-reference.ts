@@ -1,11 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import type { RouteOptions } from 'fastify';
+import { lateModule } from '../../late-modules.ts';
 import { lazily } from '../../lazily.ts';
 import type { App, Plugin } from '../../types.ts';
 import type { About } from './document.ts';
 import type { OpenApi } from './openapi.ts';
 
-const STYLES = [new URL('../page.css', import.meta.url), new URL('reference.css', import.meta.url)];
+const documents = lateModule(() => import('./document.ts'));
+const pages = lateModule(() => import('./page.ts'));
 
 /** @returns the routes of all plugins, once they are loaded; to be called before they are */
 export function listRoutes(app: App): readonly RouteOptions[] {
@@ -28,7 +29,7 @@ export type ApiReferenceOptions = {
  */
 export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }, done) => {
   const document = lazily(() => makeDocument(routes, about));
-  const page = lazily(async () => makePage(await document()));
+  const page = lazily(async () => (await pages()).makePage(await document()));
   const config = { isTraced: false };
 
   app.get(
@@ -65,12 +66,6 @@ export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }
 };
 
 async function makeDocument(routes: readonly RouteOptions[], about: About): Promise<OpenApi> {
-  const { openApiOf } = await import('./document.ts');
+  const { openApiOf } = await documents();
   return openApiOf(routes, about);
-}
-
-async function makePage(document: OpenApi) {
-  const [{ pageOf }, { pagePolicy }] = await Promise.all([import('./page.ts'), import('../page-policy.ts')]);
-  const style = (await Promise.all(STYLES.map((file) => readFile(file, 'utf8')))).join('\n');
-  return { html: pageOf(document, style), policy: pagePolicy(style, false) };
 }

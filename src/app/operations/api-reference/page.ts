@@ -1,12 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { type Html, html, htmlPage } from '../html.ts';
+import { pagePolicy } from '../page-policy.ts';
 import { OPERATIONS_TAG } from './document.ts';
 import type { Answer, Content, Header, OpenApi, Operation, Parameter, Ref } from './openapi.ts';
 import { schemaWords } from './schema-words.ts';
 
+const STYLE = ['../page.css', 'reference.css']
+  .map((file) => readFileSync(new URL(file, import.meta.url), 'utf8'))
+  .join('\n');
+
 type Entry = { readonly method: string; readonly path: string; readonly operation: Operation };
 
 /** The API as a page that is all there is: no script, no font, no picture. It is read on phones and in the dark, too. */
-export function pageOf(document: OpenApi, style: string): string {
+export function makePage(document: OpenApi): { readonly html: string; readonly policy: string } {
   const { title, version, description } = document.info;
   const entries = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, operation]) => ({ method, path, operation })),
@@ -26,7 +32,7 @@ export function pageOf(document: OpenApi, style: string): string {
 <main>${entries.map(section)}${schemas.map(
     ([name, schema]) => html`<section id="${name}"><h2>${name}</h2>${schemaWords(schema)}</section>`,
   )}</main>`;
-  return htmlPage(`${title} ${version}`, style, content);
+  return { html: htmlPage(`${title} ${version}`, STYLE, content), policy: pagePolicy(STYLE, false) };
 }
 
 function link({ method, path }: Entry): Html {

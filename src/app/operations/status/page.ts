@@ -1,27 +1,28 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { html, htmlPage } from '../html.ts';
 import { pagePolicy } from '../page-policy.ts';
 
 const require = createRequire(import.meta.url);
 
-const STYLES = [
+const STYLE = [
   require.resolve('uplot/dist/uPlot.min.css'),
   new URL('../page.css', import.meta.url),
   new URL('status.css', import.meta.url),
-];
+]
+  .map(read)
+  .join('\n');
 
 /** What it loads, by its name in the page. The first one draws the charts: https://github.com/leeoniya/uPlot */
-const SCRIPTS = new Map<string, string | URL>([
-  ['uplot.js', require.resolve('uplot/dist/uPlot.iife.min.js')],
+const SCRIPTS: ReadonlyMap<string, string> = new Map([
+  ['uplot.js', read(require.resolve('uplot/dist/uPlot.iife.min.js'))],
   ...['words.js', 'elements.js', 'chart.js', 'page.js'].map(
-    (name) => [name, new URL(`browser/${name}`, import.meta.url)] as const,
+    (name) => [name, read(new URL(`browser/${name}`, import.meta.url))] as const,
   ),
 ]);
 
 /** The page, and the policy that lets nothing else in than what is in it and what the service has. */
-export async function makePage({ name, version }: { readonly name: string; readonly version: string }) {
-  const style = (await Promise.all(STYLES.map(read))).join('\n');
+export function makePage({ name, version }: { readonly name: string; readonly version: string }) {
   const content = html`<header>
 <h1>${name} <small>${version}</small></h1>
 <p id="state" role="status">Connecting…</p>
@@ -46,15 +47,14 @@ export async function makePage({ name, version }: { readonly name: string; reado
 </main>
 <script src="status/scripts/uplot.js"></script>
 <script type="module" src="status/scripts/page.js"></script>`;
-  return { html: htmlPage(`${name}: status`, style, content), policy: pagePolicy(style, true) };
+  return { html: htmlPage(`${name}: status`, STYLE, content), policy: pagePolicy(STYLE, true) };
 }
 
 /** @returns undefined where the page has no such script */
-export async function readScript(name: string): Promise<string | undefined> {
-  const file = SCRIPTS.get(name);
-  return file && read(file);
+export function scriptOf(name: string): string | undefined {
+  return SCRIPTS.get(name);
 }
 
-function read(file: string | URL): Promise<string> {
-  return readFile(file, 'utf8');
+function read(file: string | URL): string {
+  return readFileSync(file, 'utf8');
 }

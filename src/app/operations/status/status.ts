@@ -1,12 +1,17 @@
 import type { FastifyReply } from 'fastify';
 import { problemOf } from '../../errors/problem.ts';
 import { Refusal } from '../../errors/refusal.ts';
+import { lateModule } from '../../late-modules.ts';
 import { lazily } from '../../lazily.ts';
 import type { Plugin } from '../../types.ts';
 import type { Vitals } from '../../vitals.ts';
 import type { SupervisorState } from '../supervisor-state.ts';
 import type { ReadRecordings } from './overview.ts';
 import type { Viewers } from './viewers.ts';
+
+const overviews = lateModule(() => import('./overview.ts'));
+const viewing = lateModule(() => import('./viewers.ts'));
+const pages = lateModule(() => import('./page.ts'));
 
 export type StatusOptions = {
   readonly vitals: Vitals;
@@ -44,13 +49,13 @@ export const status: Plugin<StatusOptions> = (app, options, done) => {
   const { vitals, readRecordings, supervisor, about } = options;
   let viewers: Viewers | undefined;
   const makeViewers = lazily(async () => {
-    const [{ Overview }, { Viewers }] = await Promise.all([import('./overview.ts'), import('./viewers.ts')]);
+    const [{ Overview }, { Viewers }] = await Promise.all([overviews(), viewing()]);
     viewers = new Viewers(new Overview(vitals, readRecordings, supervisor), app.log);
     if (app.lifecycle.state === 'draining') viewers.end();
     return viewers;
   });
   const config = { isOperation: true };
-  const page = lazily(async () => (await import('./page.ts')).makePage(about));
+  const page = lazily(async () => (await pages()).makePage(about));
   app.lifecycle.on('change', (state) => {
     if (state === 'draining') viewers?.end();
   });
@@ -66,8 +71,8 @@ export const status: Plugin<StatusOptions> = (app, options, done) => {
     '/status/scripts/:script',
     { config, schema: loading },
     async (request, reply) => {
-      const { readScript } = await import('./page.ts');
-      const script = await readScript(request.params.script);
+      const { scriptOf } = await pages();
+      const script = scriptOf(request.params.script);
       if (script === undefined) throw new Refusal(404, 'NOT_FOUND', 'Nothing is served at this path.');
       return reply.type('text/javascript; charset=utf-8').header('cache-control', 'no-cache').send(script);
     },
