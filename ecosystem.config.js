@@ -51,7 +51,7 @@ export const deploy = {
     repo: process.env.DEPLOY_REPO ?? 'git@github.com:you/your-fork.git',
     ref: 'origin/main',
     path: '/srv/mainstay',
-    // Checked before anything is touched: a release that cannot start leaves the old one running.
+    // Checked before any process is replaced: a release that cannot start leaves the old one running.
     'post-deploy':
       'sh deploy/install.sh && npm start -- --check && npx pm2 startOrReload ecosystem.config.js && npx pm2 save',
   },
