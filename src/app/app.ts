@@ -135,7 +135,8 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   app.decorate('metrics', metrics);
   app.decorate('vitals', vitals);
   app.addHook('onRequest', (request, reply, done) => {
-    requests.begin(request, reply);
+    // Its connection ends with the answer before it, and it is not carried out: the client may ask it again elsewhere.
+    if (!requests.begin(request, reply)) return;
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) done(hostMissing());
     // By the next turn all requests that were pipelined with this one have begun, and the last of them is known.
     else if (lifecycle.state === 'draining') setImmediate(done);

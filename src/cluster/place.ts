@@ -73,10 +73,12 @@ export class Place {
   /**
    * The worker that was replaced serves here again, if it still can.
    *
-   * @returns the one that had taken its place, which is now for the caller to let go
+   * @returns the one that had taken its place, or itself, where nobody is wanted here any more; it is now for the caller to let go
    */
   takeBack(replaced: WorkerProcess): WorkerProcess | undefined {
-    if (!this.#isWanted || !replaced.isServing) return undefined;
+    if (!replaced.isServing) return undefined;
+    // Nobody is wanted here any more.
+    if (!this.#isWanted) return replaced;
     clearTimeout(this.#refill);
     const withdrawn = this.#current;
     this.#current = replaced;

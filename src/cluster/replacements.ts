@@ -75,6 +75,8 @@ export class Replacements {
       reason = succession.failure;
       if (reason !== undefined) break;
     }
+    const isLost = (place: Place) => this.#places.includes(place) && !place.current?.isReady;
+    if ([...replaced.values()].some(isLost)) reason ??= 'a new worker was lost before all of them were ready';
     for (const [worker, place] of replaced) {
       const leaving = reason === undefined ? worker : place.takeBack(worker);
       if (leaving?.isServing) leaving.retire();

@@ -183,4 +183,54 @@ else throw new Error('broken');
     expect((await health(url)).lastReload).toMatchObject({ result: 'failed' });
     expect(service.lines('worker lost: replacing it')).toEqual([]);
   });
+
+  it('is withdrawn where the first of its workers dies while the last one still starts', async () => {
+    const copy = new ProjectCopy();
+    const service = new Cluster({}, { root: copy.root });
+    await service.started(2);
+    const before = service.workers;
+    const ready = JSON.stringify(path.join(copy.root, 'dead'));
+    copy.change(
+      CHANGED,
+      (text) => `${text}
+const { existsSync, writeFileSync } = await import('node:fs');
+const { setTimeout: sleep } = await import('node:timers/promises');
+const number = Number(process.argv[2]);
+if (number === 3) {
+  setTimeout(() => {
+    writeFileSync(${ready}, '');
+    process.exit(3);
+  }, 7000);
+}
+if (number === 4) {
+  while (!existsSync(${ready})) await sleep(50);
+  await sleep(500);
+}
+if (number > 4) throw new Error('broken');
+`,
+    );
+    service.child.kill('SIGHUP');
+    await service.logged('reload: failed, the old workers stay');
+    await expect.poll(() => childrenOf(service.pid).sort()).toEqual(before.sort());
+  });
+
+  it('leaves nobody behind where a worker was taken away meanwhile', async () => {
+    const copy = new ProjectCopy();
+    const service = new Cluster({ WORKERS: '3', START_TIMEOUT_MS: '5000', RELOAD_IDLE_MS: '300' }, { root: copy.root });
+    await service.started(3);
+    copy.change(
+      CHANGED,
+      (text) => `${text}\nif (Number(process.argv[2]) > 5) await new Promise(() => setInterval(() => {}, 1000));\n`,
+    );
+    service.child.kill('SIGHUP');
+    await service.logged('worker ready', 5);
+    const [, , , fourth = 0] = service.workers;
+    process.kill(fourth, 'SIGKILL');
+    await service.logged('worker lost: replacing it');
+    service.child.kill('SIGTTOU');
+    await service.logged('scaling');
+    await service.logged('reload: failed, the old workers stay');
+    await expect.poll(() => childrenOf(service.pid), { timeout: 15_000 }).toHaveLength(2);
+    for (const child of childrenOf(service.pid)) expect(service.workers.slice(0, 3)).toContain(child);
+  });
 });

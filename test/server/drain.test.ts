@@ -39,6 +39,22 @@ describe('a drain', () => {
     expect(await service.ended()).toBe(0);
   });
 
+  it('carries out no request behind the answer that has announced the end of its connection', async () => {
+    const service = new Service(ENTRY, { DRAIN_DELAY_MS: '500', DRAIN_IDLE_MS: '100' });
+    const url = await service.ready();
+    const connection = new RawConnection(url);
+    connection.send('GET /greet HTTP/1.1\r\nHost: x\r\n\r\n');
+    await connection.until('Hello World !!!');
+    service.child.kill('SIGTERM');
+    await service.until(({ log }) => log.some(({ msg }) => msg === 'draining'));
+    connection.send('GET /trickle?ms=300 HTTP/1.1\r\nHost: x\r\n\r\n');
+    await connection.until('first');
+    connection.send('GET /throw-later HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect(await connection.closed()).toMatch(/Connection: close.*first-last$/is);
+    expect(await service.ended()).toBe(0);
+    expect(service.lines('uncaught')).toEqual([]);
+  });
+
   it('answers a last request on a connection that was idle', async () => {
     const service = new Service(ENTRY);
     const client = new RawConnection(await service.ready()).send(get('/greet'));

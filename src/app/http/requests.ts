@@ -140,7 +140,8 @@ export class Requests {
     this.#spans = spans;
   }
 
-  begin(request: FastifyRequest, reply: FastifyReply): void {
+  /** @returns whether it may be carried out: not behind the last answer on its connection, for it would get none */
+  begin(request: FastifyRequest, reply: FastifyReply): boolean {
     const response = reply.raw;
     const startedAt = performance.now();
     const span = this.#spans?.begin(request);
@@ -162,7 +163,7 @@ export class Requests {
     response.on('close', this.#onClose);
     reply.header(REQUEST_ID_HEADER, request.id);
     reply.header('x-content-type-options', 'nosniff');
-    if (this.#lifecycle.state === 'draining') this.#announceClose(request, reply);
+    return this.#lifecycle.state !== 'draining' || this.#announceClose(request, reply);
   }
 
   /**
@@ -177,6 +178,21 @@ export class Requests {
     if (this.#lifecycle.state === 'draining') endSoon(reply);
   }
 
+  /**
+   * Answers that only wait for their clients to read them count against this limit no longer: what the route does is done. They are
+   * looked for when the limit is reached, for to see each answer's end would cost all requests something.
+   *
+   * @returns whether there were any
+   */
+  releaseAnswered(limit: ConcurrencyLimit): boolean {
+    const answered = this.#open.filter((open) => open.limit === limit && open.reply.raw.writableEnded);
+    for (const open of answered) {
+      open.limit = undefined;
+      limit.release();
+    }
+    return answered.length > 0;
+  }
+
   failed(reply: FastifyReply, failure: Error): void {
     const open = this.of(reply);
     if (open) open.failure = failure;
@@ -185,13 +201,18 @@ export class Requests {
   /**
    * Node then writes `Connection: close` and ends the connection after this answer; too late where its headers are out. Of
    * several pipelined requests only the last is to have it, or the others would get no answer.
+   *
+   * @returns whether this one will get an answer
    */
-  #announceClose(request: FastifyRequest, reply: FastifyReply): void {
+  #announceClose(request: FastifyRequest, reply: FastifyReply): boolean {
+    if (reply.raw.headersSent) return true;
     const { socket } = request.raw;
     const earlier = this.#lastAnswer.get(socket);
+    if (earlier?.headersSent) return false;
     if (earlier) earlier.shouldKeepAlive = true;
     reply.raw.shouldKeepAlive = false;
     this.#lastAnswer.set(socket, reply.raw);
+    return true;
   }
 
   #end(response: ServerResponse): void {

@@ -57,6 +57,11 @@ export class ConcurrencyLimit {
     if (this.#measured >= Math.max(SAMPLE, this.#limit)) this.#climb(this.#latencyMs / this.#measured);
   }
 
+  /** One does not count any more, and says nothing of how long the route takes. */
+  release(): void {
+    this.#open--;
+  }
+
   #climb(latencyMs: number): void {
     const throughput = this.limit / latencyMs;
     const power = throughput ** 1.5 / latencyMs;

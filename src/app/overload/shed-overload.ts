@@ -26,6 +26,10 @@ const HEAP_MAX = 0.9;
 const RSS_MAX = 1.25;
 
 const MEMORY_SAMPLED_EVERY_MS = 1000;
+
+/** Where no answer waited only for its client, so soon there is none either. */
+const RELEASE_AGAIN_AFTER_MS = 10;
+
 const REPORTED_EVERY_MS = 1000;
 const RETRY_AFTER_SECONDS = 1;
 
@@ -57,6 +61,8 @@ export function shedOverload(
   const maxMs = isShedding ? config.maxQueueDelayMs : Number.POSITIVE_INFINITY;
   const turns = new Turns(maxMs, (ms, count) => metrics.turnEnded(ms, count));
   app.server.on('connection', () => turns.accepted());
+  // A client that says at once that no more comes is answered all the same; later, Node takes that for its leaving.
+  Object.defineProperty(app.server, 'httpAllowHalfOpen', { get: () => turns.isHolding });
   const isMemoryShort = isShedding ? watchMemory(app, rssMaxBytes) : () => false;
   let refused = 0;
 
@@ -78,10 +84,19 @@ export function shedOverload(
     // Not before its body is there: slow clients would take all places.
     const isBoundLater = [route.method].flat().some((method) => !BODILESS.has(method));
 
+    let releasedNoneAt = Number.NEGATIVE_INFINITY;
+    const hasRoom = (limit: ConcurrencyLimit, now: number) => {
+      if (limit.enter(now)) return true;
+      // It looks at all that are open.
+      if (now - releasedNoneAt < RELEASE_AGAIN_AFTER_MS) return false;
+      if (requests.releaseAnswered(limit)) return limit.enter(now);
+      releasedNoneAt = now;
+      return false;
+    };
     const bound = (open: OpenRequest | undefined, now: number, done: HookHandlerDoneFunction) => {
       // The client may have left meanwhile.
       if (limit === undefined || open === undefined) done();
-      else if (limit.enter(now)) {
+      else if (hasRoom(limit, now)) {
         open.limit = limit;
         open.limitedSince = now;
         done();

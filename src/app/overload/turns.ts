@@ -70,6 +70,8 @@ export class Turns {
   #acceptingSince: number | undefined;
   #hasAccepted = false;
   #held: ((now: number) => void)[] = [];
+  /** Of those that were held, how many are still to begin. */
+  #beginning = 0;
 
   readonly #end = () => {
     if (this.#startedAt !== undefined) this.#onEnd(this.#clock.now() - this.#startedAt, this.#count);
@@ -90,8 +92,14 @@ export class Turns {
     const held = this.#held;
     this.#held = [];
     setImmediate(this.#end);
+    this.#beginning += held.length;
     // One immediate each, between which answers are completed: all at once they would all be open at once.
-    for (const begin of held) setImmediate(() => begin(this.#clock.now()));
+    for (const begin of held) {
+      setImmediate(() => {
+        this.#beginning--;
+        begin(this.#clock.now());
+      });
+    }
     setImmediate(this.#end);
   };
 
@@ -118,6 +126,11 @@ export class Turns {
   /** Whether connections are being accepted, for which requests are to wait. */
   get isAccepting(): boolean {
     return this.#acceptingSince !== undefined;
+  }
+
+  /** Whether any request waits for that, or is just about to begin. */
+  get isHolding(): boolean {
+    return this.isAccepting || this.#beginning > 0;
   }
 
   /** @param begin is called when they have been accepted, with the time on the clock of `performance.now()` */
