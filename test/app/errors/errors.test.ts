@@ -72,7 +72,7 @@ describe('a body', () => {
       const body = {
         type: 'object',
         required: ['a'],
-        properties: { a: { type: 'object', properties: { b: { type: 'integer' } } } },
+        properties: { a: { type: 'object', additionalProperties: false, properties: { b: { type: 'integer' } } } },
       } as const;
       app.post('/notes', { schema: { body } }, (request) => request.body);
     });
@@ -94,6 +94,10 @@ describe('a body', () => {
 
   it('that does not fit its schema is refused with a pointer to the place', async () => {
     const { app } = await withEcho();
+    const unknown = await app.inject({ method: 'POST', url: '/notes', payload: { a: { 'c/~': 1 } } });
+    expect(unknown.json().errors).toEqual([{ in: 'body', pointer: '/a/c~1~0', detail: 'is not known here' }]);
+    const long = await app.inject({ method: 'POST', url: '/notes', payload: { a: { ['c'.repeat(10_000)]: 1 } } });
+    expect(long.json().errors[0].pointer).toBe(`/a/${'c'.repeat(100)}`);
     const wrong = await app.inject({ method: 'POST', url: '/notes', payload: { a: { b: '1' } } });
     expect(wrong.json().errors).toEqual([{ in: 'body', pointer: '/a/b', detail: 'must be integer' }]);
     const missing = await app.inject({ method: 'POST', url: '/notes', payload: {} });
