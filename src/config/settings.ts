@@ -10,29 +10,6 @@ import type { XStatic } from 'typebox/schema';
  */
 export const settings = {
   type: 'object',
-  required: [
-    'host',
-    'port',
-    'opsPort',
-    'workers',
-    'dispatch',
-    'logLevel',
-    'requestLog',
-    'keepAliveTimeoutMs',
-    'maxConnections',
-    'maxQueueDelayMs',
-    'trustProxy',
-    'startTimeoutMs',
-    'drainDelayMs',
-    'drainIdleMs',
-    'drainTimeoutMs',
-    'reloadIdleMs',
-    'maxWorkerRssMb',
-    'databaseUrl',
-    'otelExporterOtlpEndpoint',
-    'otelTracesSampler',
-    'otelTracesSamplerArg',
-  ],
   properties: {
     host: {
       type: 'string',
@@ -191,12 +168,12 @@ export const settings = {
   },
 } as const;
 
-/** The service's whole configuration, checked. Times are whole milliseconds. */
-export type Config = Readonly<XStatic<typeof settings>>;
+/** The service's whole configuration, checked; each setting has a default. Times are whole milliseconds. */
+export type Config = Readonly<Required<XStatic<typeof settings>>>;
 
 export type SettingName = keyof Config;
 
-export const settingNames = settings.required;
+export const settingNames = Object.keys(settings.properties) as readonly SettingName[];
 
 /** `drainTimeoutMs` is read from `DRAIN_TIMEOUT_MS`. */
 export function variableOf(name: SettingName): string {

@@ -9,7 +9,7 @@ import { keptLog } from './log.ts';
 
 /**
  * The app as shipped, loaded, its log kept instead of printed. It is closed when its test ends, which fails where an answer was
- * not as openapi.json says.
+ * not as its route's schema says.
  */
 export async function readyApp(
   overrides: Partial<Config> = {},

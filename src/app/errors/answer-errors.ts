@@ -18,6 +18,8 @@ const FRAMEWORK_ERRORS: Record<string, readonly [code: string, detail: string]> 
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['BODY_MALFORMED', 'The body is not as long as content-length says.'],
 };
 
+const NAME_MAX_CHARACTERS = 100;
+
 type Failure = FastifySchemaValidationError;
 
 const PARTS: Record<string, Mistake['in']> = { querystring: 'query', params: 'path', headers: 'headers', body: 'body' };
@@ -68,9 +70,19 @@ function explain(error: unknown, status: number): Explanation {
 }
 
 function mistakeOf({ keyword, instancePath, params, message = 'is wrong' }: Failure, part: Mistake['in']): Mistake {
-  return keyword === 'required'
-    ? { in: part, pointer: `${instancePath}/${params.missingProperty}`, detail: 'is required' }
-    : { in: part, pointer: instancePath, detail: message };
+  switch (keyword) {
+    case 'required':
+      return { in: part, pointer: `${instancePath}/${params.missingProperty}`, detail: 'is required' };
+    case 'additionalProperties':
+      return { in: part, pointer: `${instancePath}/${token(params.additionalProperty)}`, detail: 'is not known here' };
+    default:
+      return { in: part, pointer: instancePath, detail: message };
+  }
+}
+
+/** A name as JSON Pointers have it. What the client sent is not repeated at any length. */
+function token(name: unknown): string {
+  return String(name).slice(0, NAME_MAX_CHARACTERS).toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 function inWords(mistake: Mistake): string {

@@ -5,6 +5,7 @@ import type { Config } from '../../config/settings.ts';
 import { STATUS_CODES } from '../../node-http.ts';
 import { PROBLEM_TYPE, problem } from '../errors/problem.ts';
 import type { MalformedStatus, Metrics } from '../metrics/metrics.ts';
+import { isAnswered } from './lingering-close.ts';
 import { REQUEST_ID_HEADER, requestId } from './request-id.ts';
 import type { Requests } from './requests.ts';
 
@@ -41,8 +42,8 @@ export class SocketErrors {
       socket.setTimeout(this.#keepAliveTimeoutMs);
       return;
     }
-    // The client is gone.
-    if (error.code === 'ECONNRESET' || socket.bytesRead === 0 || !socket.writable) {
+    // The client is gone, or it breaks off a request that has been refused: it has its answer, and its line in the log.
+    if (error.code === 'ECONNRESET' || socket.bytesRead === 0 || !socket.writable || isAnswered(socket)) {
       this.#log.debug({ reason: error.code, requests: this.#requests.on(socket).length }, 'connection lost');
       if (!socket.writableEnded) socket.destroy();
       return;

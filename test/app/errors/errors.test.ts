@@ -8,6 +8,7 @@ import { buildApp } from '../../../src/app/app.ts';
 import { Busy } from '../../../src/app/errors/busy.ts';
 import type { App } from '../../../src/app/types.ts';
 import { listeningApp, readyApp } from '../../support/app.ts';
+import { RawConnection } from '../../support/raw.ts';
 
 const PROBLEM = 'application/problem+json; charset=utf-8';
 
@@ -72,7 +73,7 @@ describe('a body', () => {
       const body = {
         type: 'object',
         required: ['a'],
-        properties: { a: { type: 'object', properties: { b: { type: 'integer' } } } },
+        properties: { a: { type: 'object', additionalProperties: false, properties: { b: { type: 'integer' } } } },
       } as const;
       app.post('/notes', { schema: { body } }, (request) => request.body);
     });
@@ -94,6 +95,10 @@ describe('a body', () => {
 
   it('that does not fit its schema is refused with a pointer to the place', async () => {
     const { app } = await withEcho();
+    const unknown = await app.inject({ method: 'POST', url: '/notes', payload: { a: { 'c/~': 1 } } });
+    expect(unknown.json().errors).toEqual([{ in: 'body', pointer: '/a/c~1~0', detail: 'is not known here' }]);
+    const long = await app.inject({ method: 'POST', url: '/notes', payload: { a: { ['c'.repeat(10_000)]: 1 } } });
+    expect(long.json().errors[0].pointer).toBe(`/a/${'c'.repeat(100)}`);
     const wrong = await app.inject({ method: 'POST', url: '/notes', payload: { a: { b: '1' } } });
     expect(wrong.json().errors).toEqual([{ in: 'body', pointer: '/a/b', detail: 'must be integer' }]);
     const missing = await app.inject({ method: 'POST', url: '/notes', payload: {} });
@@ -273,6 +278,38 @@ describe('a client that is still sending when its answer comes', () => {
       expect(response.statusCode).toBe(413);
       sending.destroy();
     }
+  });
+
+  it.each(['close', 'keep-alive'])('gets it where it reads only later (Connection: %s)', async (connection) => {
+    const { app, url } = await listeningApp();
+    const client = new RawConnection(url);
+    client.socket.pause();
+    client.send(
+      `POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: ${connection}\r\nContent-Length: 20000000\r\n\r\n`,
+    );
+    await expect.poll(() => app.requests.answered).toBe(1);
+    // Were it closed, the first of these would make the kernel reset it, and the others fail.
+    for (let piece = 0; piece < 3; piece++) {
+      await new Promise((resolve) => client.socket.write(' '.repeat(100_000), resolve));
+    }
+    client.socket.resume();
+    expect(await client.until('BODY_TOO_LARGE')).toMatch(/^HTTP\/1.1 413 /);
+  });
+
+  it.each([
+    ['no such path', '/nowhere', 404],
+    ['a body that is too large', '/echo', 413],
+  ])('and then leaves, is not malformed as well: %s', async (_what, path, status) => {
+    const { app, url, log } = await listeningApp();
+    const client = new RawConnection(url).send(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 20000000\r\n\r\n{"half":`,
+    );
+    await client.until(`"status":${status}`);
+    client.socket.end();
+    await client.closed();
+    await expect.poll(() => connectionsOf(app)).toBe(0);
+    expect(log.map(({ msg }) => msg)).toEqual([expect.stringContaining('listening'), 'request']);
+    expect((await app.inject('/metrics')).body).not.toMatch(/^http_malformed_requests_total\{.*\} [1-9]/m);
   });
 
   it('is cut when it goes on without end', async () => {

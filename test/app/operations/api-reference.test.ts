@@ -1,17 +1,10 @@
 import path from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import supertest from 'supertest';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { buildApp } from '../../../src/app/app.ts';
+import { describe, expect, it } from 'vitest';
 import { readyApp } from '../../support/app.ts';
+import { shippedDocument } from '../../support/documented-answers.ts';
 import { ROOT } from '../../support/paths.ts';
-
-/** As it is shipped, without the routes that other tests add. */
-async function shippedDocument() {
-  const app = buildApp({ databaseUrl: 'file::memory:', logLevel: 'silent' });
-  onTestFinished(() => app.close());
-  return (await app.inject('/openapi.json')).json();
-}
 
 describe('openapi.json', () => {
   it('is what the routes say: "npm run openapi" writes it anew', async () => {
