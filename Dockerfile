@@ -20,7 +20,7 @@ RUN for workers in 1 2; do \
       PORT=0 WORKERS=$workers node src/cluster/main.js > /tmp/log & pid=$!; \
       until grep -q '"msg":"ready"' /tmp/log; do kill -0 $pid || exit 1; sleep 0.1; done; \
       kill -TERM $pid && wait $pid || exit 1; \
-    done; rm -r /tmp/log data/*; node src/server/healthcheck.js; test $? -eq 1
+    done; rm -rf /tmp/log data/*; node src/server/healthcheck.js; test $? -eq 1
 USER root
 RUN chown -R root:root node_modules/.cache
 

@@ -75,8 +75,9 @@ function report(
   const ratios = pairs.map(({ old, now }) => pick(now) / pick(old));
   const { low, high, certainty } = medianInterval(ratios);
   const verdict = low > 1 + NOTICEABLE ? above : high < 1 - NOTICEABLE ? below : 'no difference that shows';
-  const [old, now] = [median(pairs.map((pair) => pick(pair.old))), median(pairs.map((pair) => pick(pair.now)))];
+  // Only one of the medians: how the two compare is another figure than the median of what was measured side by side.
+  const old = median(pairs.map((pair) => pick(pair.old)));
   console.log(
-    `${what}: ${old.toFixed(1)} → ${now.toFixed(1)}, × ${median(ratios).toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)}, ${(100 * certainty).toFixed(1)} % certain): ${certainty < CERTAINTY ? 'too few launches to tell' : verdict}`,
+    `${what}: × ${median(ratios).toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)}, ${(100 * certainty).toFixed(1)} % certain) of ${old.toFixed(1)}: ${certainty < CERTAINTY ? 'too few launches to tell' : verdict}`,
   );
 }

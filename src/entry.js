@@ -77,7 +77,7 @@ export function takeSignals() {
 export function isNodeNewEnough() {
   if (Number.parseInt(process.versions.node, 10) >= OLDEST_NODE) return true;
   console.error(
-    `Mainstay needs Node.js ${OLDEST_NODE} or newer, and this is ${process.versions.node} (${process.execPath}): "npm start" and "npx pm2" run the one that "npm ci" installed.`,
+    `Mainstay needs Node.js ${OLDEST_NODE} or newer, and this is ${process.versions.node} (${process.execPath}): "npm start" and "npx pm2" run the one that "npm ci --include=dev" installs.`,
   );
   process.exit(EXIT_CONFIG);
 }

@@ -23,13 +23,17 @@ export function settingsTable(): string {
 /** The value of a setting as people may see it. */
 export function show(schema: Schema, value: Config[SettingName]): string {
   if (schema.writeOnly === true && value !== schema.default) return '(hidden)';
-  return schema.format === 'uri' ? withoutCredentials(String(value)) : String(value);
+  return schema.format === 'uri' ? withoutSecrets(String(value)) : String(value);
 }
 
-function withoutCredentials(text: string): string {
+/** PostgreSQL takes a password in the query as well. */
+function withoutSecrets(text: string): string {
   const url = URL.parse(text);
-  if (url === null || url.username + url.password === '') return text;
-  url.username = '(hidden)';
-  url.password = '';
+  if (url === null || url.username + url.password + url.search === '') return text;
+  if (url.username + url.password !== '') {
+    url.username = '(hidden)';
+    url.password = '';
+  }
+  if (url.search !== '') url.search = '(hidden)';
   return url.href;
 }

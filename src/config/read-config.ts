@@ -102,7 +102,7 @@ export function describe(schema: Schema): string {
   if (schema.type === 'boolean') return 'true or false';
   if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`;
   if (schema.type === 'number') return `a number from ${schema.minimum} to ${schema.maximum}`;
-  if (schema.format === 'uri') return 'an http or https URL';
+  if (schema.format === 'uri') return 'a URL';
   return 'text';
 }
 

@@ -6,7 +6,7 @@ import type { XStatic } from 'typebox/schema';
  * here.
  *
  * It is a JSON Schema literal whose static type TypeBox infers: nothing of TypeBox is loaded at run time, see
- * docs/decisions/0002-schemas.md. `writeOnly` marks a secret: its value is never shown. Of a `uri`, credentials are not.
+ * docs/decisions/0002-schemas.md. `writeOnly` marks a secret: its value is never shown. Of a `uri`, credentials and query are not.
  */
 export const settings = {
   type: 'object',
@@ -133,8 +133,8 @@ export const settings = {
     databaseUrl: {
       type: 'string',
       minLength: 1,
+      format: 'uri',
       default: 'file:data/events.db',
-      writeOnly: true,
       description:
         'Where events are kept: `file:` and the path of an SQLite database, which is made with its folder where there is none; all processes use the same. On a local disk: network file systems lock unreliably. `file::memory:` keeps them nowhere, each process its own. Or `postgres://user:password@host:5432/database`, for several machines.',
     },

@@ -1,7 +1,7 @@
 import type { Config } from '../config/settings.ts';
 
 /**
- * Goes through a whole start and close on a free port, beside whatever runs already: what would keep the service from
+ * Goes through a whole start and close on free ports, beside whatever runs already: what would keep the service from
  * starting, other than a taken port, is found before anything is touched.
  */
 export async function check(config: Config): Promise<void> {
@@ -18,7 +18,7 @@ export async function check(config: Config): Promise<void> {
   await listen(app, { host: config.host, port: 0, opsPort: 0 });
   await app.close();
   clearTimeout(timeout);
-  console.log('The configuration is right and the service starts.');
+  console.log('The configuration is right, and the service starts where its ports are free.');
   // Whatever a plugin left running is not to keep a check from ending.
   process.exit(0);
 }

@@ -6,7 +6,8 @@ import type { Config } from '../config/settings.ts';
 const USAGE = `Usage: npm start -- [option]
 
   --check            read the configuration, build the app, open the store of the events and bring its tables to this
-                     version, listen on a free port, close; exit code 0 if all went well
+                     version, listen on free ports, for PORT and OPS_PORT may be the running service's, close; exit code 0
+                     if all went well
   --explain-config   print each setting, its value and where it came from
   --help             print this
 
@@ -25,16 +26,12 @@ export async function obeyCommandLine(): Promise<Config | undefined> {
     return undefined;
   }
   const config = readConfig(process.env);
-  if (options['explain-config']) {
-    console.log(explain(config, process.env));
-    return undefined;
-  }
+  if (options['explain-config']) console.log(explain(config, process.env));
   if (options.check) {
     const { check } = await import('./check.ts');
     await check(config);
-    return undefined;
   }
-  return config;
+  return options.check || options['explain-config'] ? undefined : config;
 }
 
 function parseOptions() {

@@ -24,6 +24,7 @@ export class LogLevel {
     this.#isDebug = isDebug;
     const level = isDebug && this.#configured !== 'trace' ? 'debug' : this.#configured;
     for (const logger of this.#loggers) logger.level = level;
-    this.#loggers[0]?.info({ level }, 'log level');
+    // Not `level`, which each line has already.
+    this.#loggers[0]?.info({ now: level }, 'log level');
   }
 }

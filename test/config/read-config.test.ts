@@ -179,8 +179,13 @@ describe('a setting', () => {
     ['', ''],
     ['https://user:hunter2@traces.example/otlp', 'https://(hidden)@traces.example/otlp'],
     ['https:hunter2@traces.example', 'https://(hidden)@traces.example/'],
-  ])('that is the URL %s is shown without its credentials', (url, shown) => {
-    expect(show(settings.properties.otelExporterOtlpEndpoint, url)).toBe(shown);
+    ['file:data/events.db', 'file:data/events.db'],
+    ['postgres://host/db', 'postgres://host/db'],
+    ['postgres://me:hunter2@host:5432/db?sslmode=disable', 'postgres://(hidden)@host:5432/db?(hidden)'],
+    ['postgres://:hunter2@host/db', 'postgres://(hidden)@host/db'],
+    ['postgres:///db?password=hunter2', 'postgres:///db?(hidden)'],
+  ])('that is the URL %s is shown without what may be secret', (url, shown) => {
+    expect(show({ type: 'string', format: 'uri' }, url)).toBe(shown);
   });
 
   it('is described in words', () => {

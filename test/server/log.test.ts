@@ -138,6 +138,7 @@ it('SIGUSR2 switches to the level debug and back', async () => {
   expect(quiet.log).toEqual([]);
   quiet.child.kill('SIGUSR2');
   await quiet.until(() => quiet.lines('log level').length === 1);
+  expect(quiet.lines('log level')).toMatchObject([{ level: 'info', now: 'debug' }]);
   await ask();
   await quiet.until(() => quiet.lines('request').length === 1);
   quiet.child.kill('SIGUSR2');

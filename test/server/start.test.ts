@@ -36,7 +36,14 @@ describe.each(ENTRIES)('%s', (entry) => {
     const port = new URL(await running.ready()).port;
     const service = new Service(entry, { PORT: port }, { args: ['--check'] });
     expect(await service.ended()).toBe(0);
-    expect(service.output).toBe('The configuration is right and the service starts.\n');
+    expect(service.output).toBe('The configuration is right, and the service starts where its ports are free.\n');
+  });
+
+  it('explains and checks where both are asked for', async () => {
+    const service = new Service(entry, {}, { args: ['--check', '--explain-config'] });
+    expect(await service.ended()).toBe(0);
+    expect(service.output).toContain('DRAIN_TIMEOUT_MS=8000 (default)\n');
+    expect(service.output).toContain('the service starts');
   });
 
   it('loads late what few use', async () => {

@@ -56,7 +56,10 @@ describe.each(Object.entries(SCREENS))('/status on %s', (where, context) => {
     service.child.kill('SIGHUP');
     await state.getByText('a reload is under way').waitFor();
     const events = page.getByRole('list').filter({ hasText: 'Worker' });
-    await events.getByText(/Reload, done after/).waitFor();
+    await events.getByText(/Reload done after/).waitFor();
+    const told = await events.getByRole('listitem').allInnerTexts();
+    const placeOf = (words: string) => told.findIndex((line) => line.includes(words));
+    expect(placeOf('Reload done')).toBeLessThan(placeOf('Worker 4 is ready'));
     await expect
       .poll(() => page.getByRole('rowheader').allInnerTexts())
       .toEqual([expect.stringMatching(/^3 /), expect.stringMatching(/^4 /)]);
@@ -94,6 +97,7 @@ it('/status is read without seeing it, and finds the service again after a resta
     /columnheader "Latency, p99"[\s\S]*rowheader "single/,
   );
   await expect(page.getByRole('img', { name: 'Chart: Requests' }).isVisible()).resolves.toBe(true);
+  await expect(page.getByText('Latency (ms)', { exact: true }).isVisible()).resolves.toBe(true);
   first.child.kill('SIGTERM');
   expect(await first.ended()).toBe(0);
   await page.getByRole('status').getByText('Connection lost, trying again').waitFor();

@@ -203,7 +203,11 @@ export class EventThread {
 
   #down(reason: string): void {
     if (this.#state === 'closed') return;
-    if (this.#state !== 'down' || this.#reason !== reason) {
+    if (!this.#wasOpen) {
+      // Why it could not be opened is what to mend, not that its thread ended then.
+      if (this.#state === 'down') return;
+      this.#log.error({ reason }, 'the store of the events cannot be opened');
+    } else if (this.#state !== 'down' || this.#reason !== reason) {
       this.#log.error(
         { reason },
         'the store of the events does not work; it is opened again as soon as that is possible',

@@ -207,7 +207,20 @@ onEachStore(({ newUrl, connect, lock, neededTable, makeNewer }) => {
 
 describe('an SQLite database that cannot be opened keeps the app from getting ready, which says why', () => {
   it.runIf(process.platform === 'linux')('where no folder can be made', async () => {
-    expect(await whyNotReady('file:/proc/none/here/events.db')).toMatchObject({ code: 'CANNOT_OPEN_STORE' });
+    expect(await whyNotReady('file:/proc/none/here/events.db')).toMatchObject({
+      code: 'CANNOT_OPEN_STORE',
+      message: expect.stringContaining('the folder /proc/none cannot be made: correct the path, or make the folder'),
+    });
+  });
+
+  it('in the log too, which promises nothing', async () => {
+    const { lines, log } = keptLog();
+    const file = databaseFile();
+    writeFileSync(path.dirname(file), '');
+    const app = buildApp({ databaseUrl: `file:${file}` }, { log });
+    onTestFinished(() => app.close());
+    await expect(app.ready()).rejects.toThrow('cannot be made');
+    expect(lines.map(({ msg }) => msg)).toEqual(['the store of the events cannot be opened']);
   });
 
   it('a file that is no database', async () => {

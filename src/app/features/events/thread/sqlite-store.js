@@ -354,7 +354,13 @@ function makeFolder(folder) {
     mkdirSync(folder);
   } catch (error) {
     // Another process may have been faster.
-    if (!isFolder(folder)) throw error;
+    if (isFolder(folder)) return;
+    const { message } = /** @type {Error} */ (error);
+    throw new StoreError(
+      `the folder ${folder} cannot be made: correct the path, or make the folder and let this user write in it (${message})`,
+      'failed',
+      error,
+    );
   }
 }
 

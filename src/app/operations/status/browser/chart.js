@@ -1,7 +1,7 @@
 // One chart with its legend, which is also what those get who do not see it.
 
 import { element, say } from './elements.js';
-import { numberWords, timeWords } from './words.js';
+import { captionWords, numberWords, timeWords } from './words.js';
 
 /** @typedef {import('../messages.ts').Beginning} Beginning */
 
@@ -63,7 +63,7 @@ export class Chart {
         /** @type {Node} */ (this.values[index]),
       ),
     );
-    const caption = element('figcaption', {}, title);
+    const caption = element('figcaption', {}, captionWords(title, unit));
     parent.append(element('figure', {}, caption, this.canvas, element('ul', {}, ...legend)));
     this.draw();
     this.observer = new ResizeObserver(() => this.plot?.setSize(this.size));

@@ -145,10 +145,11 @@ function makeRow() {
 function showEvents({ marks, reloads }) {
   const events = [
     ...marks.map(({ at, worker, what }) => ({ at, what: String(what), words: `Worker ${worker} ${DID[what]}` })),
+    // At its end, above the workers that became ready in it.
     ...reloads.map(({ startedAt, ms, result }) => ({
-      at: startedAt,
+      at: startedAt + (ms ?? 0),
       what: result === 'failed' ? 'lost' : 'reload',
-      words: ms === null ? 'Reload' : `Reload, ${result === 'ok' ? 'done' : 'failed'} after ${durationWords(ms)}`,
+      words: ms === null ? 'Reload begun' : `Reload ${result === 'ok' ? 'done' : 'failed'} after ${durationWords(ms)}`,
     })),
   ];
   const latest = events.sort((one, other) => other.at - one.at).slice(0, EVENTS_MAX);

@@ -14,6 +14,16 @@ export function numberWords(value, unit) {
   return value === null || value === undefined ? '–' : compact.format(value) + AFTER_NUMBER[unit];
 }
 
+/**
+ * What a chart shows, as its axis has room for bare numbers only.
+ *
+ * @param {string} title
+ * @param {import('../../../vitals.ts').Unit} unit
+ */
+export function captionWords(title, unit) {
+  return unit === 'number' ? title : `${title} (${AFTER_NUMBER[unit].trim()})`;
+}
+
 /** @param {number} ms since 1970 */
 export function timeWords(ms) {
   return clock.format(ms);
