@@ -75,7 +75,12 @@ describe('the stream of /status', () => {
     onTestFinished(() => viewers.end());
     const beginning = async () => {
       const leaving = new AbortController();
-      const text = String((await viewers.add(leaving.signal)).read());
+      const stream = await viewers.add(leaving.signal);
+      let text = '';
+      stream.setEncoding('utf8').on('data', (more: string) => {
+        text += more;
+      });
+      await expect.poll(() => text, { interval: 1 }).toContain('event: beginning');
       leaving.abort();
       return text;
     };
