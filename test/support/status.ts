@@ -16,12 +16,16 @@ export class Viewer {
   static async at(url: string): Promise<Viewer> {
     const abort = new AbortController();
     onTestFinished(() => abort.abort());
-    const response = await fetch(`${url}/status/stream`, { signal: abort.signal });
-    if (!response.ok || response.body === null) throw new Error(`${response.status} ${await response.text()}`);
-    const texts = response.body.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
-    const [first = '', rest] = await nextEvent(texts, '');
-    if (!first.startsWith('event: beginning')) throw new Error(`the stream began with ${first}`);
-    return new Viewer(texts, rest, JSON.parse(dataOf(first)));
+    for (;;) {
+      const response = await fetch(`${url}/status/stream`, { signal: abort.signal });
+      if (!response.ok || response.body === null) throw new Error(`${response.status} ${await response.text()}`);
+      const texts = response.body.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
+      const [first, rest] = await nextEvent(texts, '');
+      // Asked on a connection that was kept to a process that drains: like a browser, it comes back, on a new one.
+      if (first === undefined) continue;
+      if (!first.startsWith('event: beginning')) throw new Error(`the stream began with ${first}`);
+      return new Viewer(texts, rest, JSON.parse(dataOf(first)));
+    }
   }
 
   private constructor(texts: AsyncIterator<string>, rest: string, beginning: Beginning) {
