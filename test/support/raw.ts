@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 export class RawConnection {
   received = '';
   readonly socket: Socket;
+  readonly #closed = Promise.withResolvers<void>();
   #isClosed = false;
 
   constructor(url: string) {
@@ -15,6 +16,7 @@ export class RawConnection {
     this.socket.on('error', () => {});
     this.socket.on('close', () => {
       this.#isClosed = true;
+      this.#closed.resolve();
     });
   }
 
@@ -31,19 +33,19 @@ export class RawConnection {
   async until(text: string): Promise<string> {
     while (!this.received.includes(text)) {
       if (this.#isClosed) throw new Error(`closed before ${JSON.stringify(text)}: ${JSON.stringify(this.received)}`);
-      await Promise.race([this.#event('data'), this.#event('close')]);
+      await Promise.race([this.#data(), this.#closed.promise]);
     }
     return this.received;
   }
 
   /** Waits until the server closed the connection, or reset it. @returns all that was received */
   async closed(): Promise<string> {
-    if (!this.#isClosed) await this.#event('close');
+    await this.#closed.promise;
     return this.received;
   }
 
   // Not events.once, which fails when there is an error first: a reset is one, and is for the tests to judge.
-  #event(name: 'data' | 'close'): Promise<void> {
-    return new Promise((resolve) => this.socket.once(name, () => resolve()));
+  #data(): Promise<void> {
+    return new Promise((resolve) => this.socket.once('data', () => resolve()));
   }
 }
