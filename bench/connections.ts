@@ -23,6 +23,9 @@ const WORKERS = 4;
 const CLIENT_PROCESSES = 4;
 /** A worker may get more than its fourth. */
 const MAX_CONNECTIONS = 19_000;
+/** Fewer bytes than this come and go by themselves: they say nothing of connections. */
+const NOTICEABLE_BYTES = 16 * 1024 * 1024;
+
 /** What it has open besides them. */
 const OTHER_DESCRIPTORS = 1000;
 
@@ -150,8 +153,9 @@ async function heldConnections(): Promise<string> {
   const clients = keptClients(CONNECTIONS, PERIOD_MS, CLIENT_PROCESSES);
   const sizes: string[][] = [];
   const size = (when: string) => {
-    const each = (memoryBytes() - before) / CONNECTIONS / 1024;
-    const row = [when, each.toFixed(1), mostDescriptors().toLocaleString('en')];
+    const grown = memoryBytes() - before;
+    const each = grown > NOTICEABLE_BYTES ? (grown / CONNECTIONS / 1024).toFixed(1) : 'too few to tell';
+    const row = [when, each, mostDescriptors().toLocaleString('en')];
     console.error(row.join(' | '));
     sizes.push(row);
   };

@@ -27,6 +27,7 @@ export async function openLoop(url: string, perSecond: number, forMs: number, is
   const agent = new Agent({ keepAlive: isKept, maxFreeSockets: 10_000 });
   const served: number[] = [];
   const retryAfter = new Set<string>();
+  let lastAnswerAt = 0;
   let refused = 0;
   let failed = 0;
   const ask = (dueAt: number) =>
@@ -47,6 +48,7 @@ export async function openLoop(url: string, perSecond: number, forMs: number, is
         response.resume();
         response.on('end', () =>
           over(() => {
+            lastAnswerAt = performance.now();
             if (response.statusCode === 200) served.push(performance.now() - dueAt);
             else if (response.statusCode === 503) {
               refused++;
@@ -67,7 +69,7 @@ export async function openLoop(url: string, perSecond: number, forMs: number, is
   }
   await Promise.all(asked);
   agent.destroy();
-  const goodput = (served.length * 1000) / (performance.now() - startedAt);
+  const goodput = (served.length * 1000) / Math.max(forMs, lastAnswerAt - startedAt);
   return { served, goodput, refused, failed, retryAfter };
 }
 

@@ -149,7 +149,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   app.decorate('opsServer', opsPort?.server);
   for (const server of opsPort ? [app.server, opsPort.server] : [app.server]) {
     tellKeepAlive(server, config);
-    reportDrops(server, log, metrics);
+    reportDrops(server, log, server === app.server ? metrics : undefined);
     // An expectation other than 100-continue may be ignored (RFC 9110, 10.1.1). Node would answer 417 with nothing in it.
     server.on('checkExpectation', app.routing);
     server.on('connect', (request) => socketErrors.onConnect(request));

@@ -12,12 +12,19 @@ export function lateModule<Module>(load: () => Promise<Module>): () => Promise<M
 }
 
 /**
- * Loads what nobody has needed yet. From then on a process does not depend on files that a deployment may be replacing; Node never
- * tries again to import what it could not import once.
+ * Loads what nobody has needed yet. From then on a process does not depend on files that a deployment may be replacing.
+ *
+ * @throws {AggregateError} where some could not be loaded; the others are
  */
 export async function loadLateModules(): Promise<void> {
+  const errors: unknown[] = [];
   for (const load of loaders) {
-    await load();
+    try {
+      await load();
+    } catch (error) {
+      errors.push(error);
+    }
     await nextTurn();
   }
+  if (errors.length > 0) throw new AggregateError(errors, errors.map(String).join('; '));
 }

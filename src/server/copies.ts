@@ -13,7 +13,7 @@ const ENDED_MAX = 32;
 /** A fork's is larger than ours, but what is larger than that is none. */
 const SIZE_MAX_BYTES = 16 * 1024 * 1024;
 
-/** Rows that were read are read again for so long: a process that is busy writes late. */
+/** Rows that were read are read again for so long, and all since the last one: a process that is busy writes late. */
 const LATE_SECONDS = 5;
 
 /** Nobody looks any more. */
@@ -69,9 +69,9 @@ export class Copies {
     const recording = known?.isFinal ? known.recording : await this.#readFile(name, known?.recording);
     if (recording === undefined) return undefined;
     const now = Math.floor(Date.now() / 1000);
-    // Whoever has the pid now.
     if (recording.lastUntil(now) === undefined && recording.about.readyAt / 1000 < now - SECONDS_KEPT) {
-      this.#remove(name);
+      // Of a pid that runs, it is not removed: another process may have that pid now, or the clock was set, and it is about to go on.
+      if (end !== undefined) this.#remove(name);
       return undefined;
     }
     this.#known.set(name, { recording, isFinal: end !== undefined });
@@ -86,7 +86,8 @@ export class Copies {
       if (!stats.isFile() || stats.size > SIZE_MAX_BYTES) return undefined;
       if (known === undefined) return Recording.read(await file.readFile());
       const now = Math.floor(Date.now() / 1000);
-      const { start, end } = known.span(now - LATE_SECONDS, now);
+      const last = known.lastUntil(now) ?? now - SECONDS_KEPT + 1;
+      const { start, end } = known.span(Math.min(now - LATE_SECONDS, last), now);
       await file.read(known.bytes, start, end - start, start);
       return known;
     } catch {

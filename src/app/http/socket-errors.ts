@@ -12,7 +12,16 @@ import type { Requests } from './requests.ts';
 /** How long a client may go on sending after it was told that it is refused. Closing at once would reset the connection, and the answer with it. */
 const LINGER_MS = 1000;
 
+/** Thousands that began together are late together, and to refuse them all at once would hold up everybody else. */
+const REFUSING_MAX_MS = 2;
+
 type Answer = { readonly status: MalformedStatus; readonly code: string; readonly detail: string };
+
+const TOO_LATE: Answer = {
+  status: 408,
+  code: 'REQUEST_TIMEOUT',
+  detail: 'The request did not arrive completely in time.',
+};
 
 const NO_PROXY: Answer = { status: 405, code: 'METHOD_NOT_ALLOWED', detail: 'This is no proxy: it does not CONNECT.' };
 
@@ -26,6 +35,7 @@ export class SocketErrors {
   readonly #metrics: Metrics;
   readonly #requests: Requests;
   readonly #refused = new WeakSet<Socket>();
+  readonly #late: Socket[] = [];
 
   constructor({ keepAliveTimeoutMs }: Config, log: FastifyBaseLogger, metrics: Metrics, requests: Requests) {
     this.#keepAliveTimeoutMs = keepAliveTimeoutMs;
@@ -48,8 +58,20 @@ export class SocketErrors {
       if (!socket.writableEnded) socket.destroy();
       return;
     }
-    this.#refuse(socket, answerTo(error), error.code);
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+      if (this.#late.push(socket) === 1) setImmediate(this.#refuseLate);
+    } else this.#refuse(socket, answerTo(error), error.code);
   }
+
+  readonly #refuseLate = () => {
+    const until = performance.now() + REFUSING_MAX_MS;
+    do {
+      const socket = this.#late.shift();
+      if (socket === undefined) return;
+      if (socket.writable) this.#refuse(socket, TOO_LATE, 'ERR_HTTP_REQUEST_TIMEOUT');
+    } while (performance.now() < until);
+    setImmediate(this.#refuseLate);
+  };
 
   /**
    * Where nobody listened to it, Node would close the connection without a word, and throw away the answers to earlier requests.
@@ -117,8 +139,6 @@ function answerTo({ code }: NodeJS.ErrnoException): Answer {
       return { status: 431, code: 'HEADERS_TOO_LARGE', detail: 'The request line and headers are too large.' };
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return { status: 413, code: 'CHUNK_EXTENSIONS_TOO_LARGE', detail: 'The chunk extensions are too large.' };
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return { status: 408, code: 'REQUEST_TIMEOUT', detail: 'The request did not arrive completely in time.' };
     default:
       return { status: 400, code: 'MALFORMED_REQUEST', detail: 'This is not a valid HTTP/1.1 request.' };
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Checks } from '../checks.ts';
+import { isKnown, OTHER_METHOD } from '../http/methods.ts';
 import { lateModule } from '../late-modules.ts';
 import { lazily } from '../lazily.ts';
 import { Histogram, type Series } from './histogram.ts';
@@ -38,7 +39,8 @@ type Kind = { readonly durations: Series; bytes: number };
 
 /**
  * The metrics of one app. Each has a registry of its own, so that two apps in one process never share a counter.
- * Labels are bounded: `route` is the template (`/hello/:name`) or `(unmatched)`, never what the client sent.
+ * Labels are bounded: `route` is the template (`/hello/:name`) or `(unmatched)`, and `method` one of HTTP's own or `_OTHER`, never what the
+ * client sent.
  */
 export class Metrics {
   readonly registry = new Registry();
@@ -188,11 +190,16 @@ export class Metrics {
     this.#queueDelays.observe(milliseconds / 1000, requests);
   }
 
-  #kindOf(method: string, route: string, status: number): Kind {
-    const kind = { durations: this.#durations.series({ method, route, status: String(status) }), bytes: 0 };
+  /** Of a method that nobody has heard of each time: those have one name together, whatever clients send. */
+  #kindOf(sent: string, route: string, status: number): Kind {
+    const method = isKnown(sent) ? sent : OTHER_METHOD;
     const ofRoute = this.#kinds.get(route) ?? new Map<string, Map<number, Kind>>();
     const ofMethod = ofRoute.get(method) ?? new Map<number, Kind>();
-    this.#kinds.set(route, ofRoute.set(method, ofMethod.set(status, kind)));
+    this.#kinds.set(route, ofRoute.set(method, ofMethod));
+    const known = ofMethod.get(status);
+    if (known) return known;
+    const kind = { durations: this.#durations.series({ method, route, status: String(status) }), bytes: 0 };
+    ofMethod.set(status, kind);
     return kind;
   }
 
@@ -227,7 +234,8 @@ export class Metrics {
 
   /** All of them, in Prometheus' text format. */
   async text(): Promise<string> {
-    await this.#ofProcess();
+    // Without a descriptor it cannot be loaded, and the next scrape tries again: what is known already matters just then.
+    await this.#ofProcess().catch(() => {});
     return this.registry.metrics();
   }
 

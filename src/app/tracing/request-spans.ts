@@ -7,9 +7,10 @@ import {
   type Tracer,
 } from '@opentelemetry/api';
 import type { FastifyRequest } from 'fastify';
+import { isKnown } from '../http/methods.ts';
 import { pathOf } from '../http/path-of.ts';
 import { RequestSpan } from './request-span.ts';
-import { isKnown, nameOf } from './span-names.ts';
+import { nameOf } from './span-names.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
