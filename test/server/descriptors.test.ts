@@ -33,6 +33,8 @@ describe.runIf(process.platform === 'linux')('a process that has no descriptor l
     const url = await service.ready();
     const held = new RawConnection(url);
     expect(await ask(held, '/take-descriptors', 'EMFILE')).toMatch(/^HTTP\/1.1 200 /);
+    // The first scrape: what else it would load cannot be.
+    expect(await ask(held, '/metrics', '\nhttp_connections_dropped_total')).toMatch(/^HTTP\/1.1 200 /);
 
     const crowd = Array.from({ length: 300 }, () => new RawConnection(url).send(get('/greet')));
     onTestFinished(() => crowd.forEach(({ socket }) => void socket.destroy()));

@@ -41,6 +41,18 @@ it('OPS_PORT: one process answers operations there, and there only', async () =>
   await expectSeparated(...(await urls(new Service('src/server/main.js', { OPS_PORT: '0' }))));
 });
 
+it('a crowd there is refused, and is none of the service', async () => {
+  const service = new Service('src/server/main.js', { OPS_PORT: '0' });
+  const [, opsUrl] = await urls(service);
+  const crowd = Array.from({ length: 300 }, () => new RawConnection(opsUrl));
+  onTestFinished(() => crowd.forEach(({ socket }) => void socket.destroy()));
+  await service.until((self) => self.lines('too many connections: closing further ones at once').length > 0);
+  for (const { socket } of crowd) socket.destroy();
+  await expect.poll(() => status(opsUrl, '/livez').catch(() => 0)).toBe(200);
+  const metrics = await (await fetch(`${opsUrl}/metrics`, { headers: { connection: 'close' } })).text();
+  expect(metrics).toContain('http_connections_dropped_total{worker="single"} 0');
+});
+
 it.each([0, 1])('what is no request is told so on either (%d)', async (which) => {
   const service = new Service('src/server/main.js', { OPS_PORT: '0' });
   const url = (await urls(service))[which] ?? '';
