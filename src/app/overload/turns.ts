@@ -9,6 +9,16 @@ const BUSY_UTILIZATION = 0.7;
 /** Requests wait at most so long for connections to be accepted before them. */
 const ACCEPTING_MAX_MS = 10;
 
+/**
+ * A crowd that passes may wait longer: random arrivals come in crowds, and at nine tenths of the capacity one request in twenty would be
+ * refused for it. It is no crowd any more where more than this part is refused.
+ */
+const CROWD_TURNS = 2.5;
+const OVERLOAD_REFUSES = 0.15;
+
+/** Over so many requests that part is averaged. */
+const AVERAGED_OVER = 64;
+
 /** Before a turn is late, this part of the time that it may take was its own work: a process that lost its core to others has not had much. */
 const OWN_WORK = 0.5;
 
@@ -61,6 +71,8 @@ export class Turns {
   #startedAt: number | undefined;
   /** Requests that were taken in this turn: those that are refused cost little. */
   #count = 0;
+  /** The part of the last requests that came late. */
+  #latePart = 0;
   #warmAt = Number.POSITIVE_INFINITY;
   /** When the turn had become long: CPU time of this thread, and the requests so far. */
   #watched: { readonly cpuMs: number; readonly count: number } | undefined;
@@ -104,7 +116,7 @@ export class Turns {
   };
 
   /**
-   * @param maxMs how old a turn may get before requests come late
+   * @param maxMs how old a turn may get, under overload, before requests come late
    * @param onEnd is told how old each has got, and how many requests were taken in it
    */
   constructor(maxMs: number, onEnd: (ms: number, requests: number) => void, clock = REAL) {
@@ -144,6 +156,7 @@ export class Turns {
    */
   isLate(now: number): boolean {
     const isLate = this.#comesLate(now);
+    this.#latePart += (Number(isLate) - this.#latePart) / AVERAGED_OVER;
     if (!isLate) this.#count++;
     return isLate;
   }
@@ -156,11 +169,12 @@ export class Turns {
     const ageMs = now - this.#startedAt;
     if (ageMs < this.#maxMs * WATCHED_FROM) return false;
     this.#watched ??= { cpuMs: this.#clock.cpuMs(), count: this.#count };
-    if (ageMs < this.#maxMs) return false;
+    const maxMs = this.#latePart > OVERLOAD_REFUSES ? this.#maxMs : this.#maxMs * CROWD_TURNS;
+    if (ageMs < maxMs) return false;
     const cpuMs = this.#clock.cpuMs() - this.#watched.cpuMs;
     const isCheap = cpuMs < (this.#count - this.#watched.count) * CHEAP_MS;
     if (isCheap && ageMs < this.#maxMs * CHEAP_TURNS) return false;
-    return cpuMs > this.#maxMs * OWN_WORK && this.#isBusy(now) && now > this.#warmAt;
+    return cpuMs > maxMs * OWN_WORK && this.#isBusy(now) && now > this.#warmAt;
   }
 
   #begin(now: number): void {
