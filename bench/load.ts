@@ -13,6 +13,8 @@ export type Outcome = {
   readonly refused: number;
   /** No answer, none in time, or another one than 200 and 503. */
   readonly failed: number;
+  /** So late, at worst, was asked what was due: longer than a moment, and it is the clients that were measured. */
+  readonly lagMs: number;
   /** Of the answers 503. */
   readonly retryAfter: ReadonlySet<string>;
 };
@@ -28,6 +30,7 @@ export async function openLoop(url: string, perSecond: number, forMs: number, is
   const served: number[] = [];
   const retryAfter = new Set<string>();
   let lastAnswerAt = 0;
+  let lagMs = 0;
   let refused = 0;
   let failed = 0;
   const ask = (dueAt: number) =>
@@ -65,12 +68,13 @@ export async function openLoop(url: string, perSecond: number, forMs: number, is
   for (let dueAt = startedAt; dueAt < startedAt + forMs; dueAt += exponential(1000 / perSecond)) {
     const waitMs = dueAt - performance.now();
     if (waitMs >= 1) await sleep(waitMs);
+    lagMs = Math.max(lagMs, performance.now() - dueAt);
     asked.push(ask(dueAt));
   }
   await Promise.all(asked);
   agent.destroy();
   const goodput = (served.length * 1000) / Math.max(forMs, lastAnswerAt - startedAt);
-  return { served, goodput, refused, failed, retryAfter };
+  return { served, goodput, refused, failed, lagMs, retryAfter };
 }
 
 function exponential(mean: number): number {

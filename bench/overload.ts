@@ -108,7 +108,7 @@ for (let round = 0; round < ROUNDS; round++) {
     measured.push(result);
     const { outcome, recovered } = result;
     console.error(
-      `${service.name}, ${work.name}, ${times} times ${can(work).toFixed(0)}/s: ${outcome.goodput.toFixed(0)}/s, p99 ${percentile(outcome.served, 99).toFixed(0)} ms, ${outcome.refused} refused, ${outcome.failed} failed, operations at worst ${inWords(worst(result.operations))}, then ${recovered.toFixed(0)}/s`,
+      `${service.name}, ${work.name}, ${times} times ${can(work).toFixed(0)}/s: ${outcome.goodput.toFixed(0)}/s, p99 ${percentile(outcome.served, 99).toFixed(0)} ms, ${outcome.refused} refused, ${outcome.failed} failed, operations at worst ${inWords(worst(result.operations))}, clients lag ${outcome.lagMs.toFixed(0)} ms, then ${recovered.toFixed(0)}/s`,
     );
   }
 }
@@ -122,6 +122,7 @@ const HEAD = [
   'late or failed',
   'operations, worst',
   'a second later',
+  'the clients lag, worst',
 ];
 const sections = WORKS.map((work) => {
   const rows = cells
@@ -146,6 +147,7 @@ const sections = WORKS.map((work) => {
         ofAsked(({ failed }) => failed),
         inWords(of(({ operations }) => worst(operations))),
         ofCapacity(of(({ recovered }) => recovered)),
+        `${ms(of(({ outcome }) => outcome.lagMs))} ms`,
       ];
     });
   return `**${work.name}**\n\n${markdownTable([HEAD, ...rows])}`;

@@ -58,7 +58,9 @@ export class Prometheus {
     const shipped = readFileSync(config, 'utf8');
     writeFileSync(
       config,
-      shipped.replaceAll(': 15s', `: ${INTERVAL}`).replace('127.0.0.1:3000', new URL(service).host),
+      shipped
+        .replaceAll(/_interval: \d+s/g, (setting) => setting.replace(/\d+s/, INTERVAL))
+        .replace('127.0.0.1:3000', new URL(service).host),
     );
     const options = [`--config.file=${config}`, `--storage.tsdb.path=${this.#folder}/data`, '--log.level=warn'];
     this.#child = spawn('prometheus', [...options, `--web.listen-address=127.0.0.1:${port}`], {
