@@ -6,8 +6,11 @@ const BUSY_WINDOW_MS = 50;
 /** ... this part was work. One that has a single slow turn was idle before. */
 const BUSY_UTILIZATION = 0.7;
 
-/** Requests wait at most so long for connections to be accepted before them. */
-const ACCEPTING_MAX_MS = 10;
+/**
+ * Requests wait for so many connections at most, which takes some ten milliseconds. Not for so long: a process that has lost its core for
+ * that time would have accepted one, and the others would wait for seconds.
+ */
+const ACCEPTED_MAX = 256;
 
 /**
  * A crowd that passes may wait longer: random arrivals come in crowds, and at nine tenths of the capacity one request in twenty would be
@@ -78,8 +81,8 @@ export class Turns {
   #watched: { readonly cpuMs: number; readonly count: number } | undefined;
   #sample: Sample;
   #sampleBefore: Sample;
-  /** Since when one connection has come after the other. */
-  #acceptingSince: number | undefined;
+  /** Turns in which one connection after the other has come. */
+  #acceptingTurns = 0;
   #hasAccepted = false;
   #held: ((now: number) => void)[] = [];
   /** Of those that were held, how many are still to begin. */
@@ -93,13 +96,13 @@ export class Turns {
   };
 
   readonly #endAccepting = () => {
-    const now = this.#clock.now();
-    if (this.#hasAccepted && now - (this.#acceptingSince ?? now) < ACCEPTING_MAX_MS) {
+    if (this.#hasAccepted && this.#acceptingTurns < ACCEPTED_MAX) {
       this.#hasAccepted = false;
+      this.#acceptingTurns++;
       setImmediate(this.#endAccepting);
       return;
     }
-    this.#acceptingSince = undefined;
+    this.#acceptingTurns = 0;
     this.#hasAccepted = false;
     const held = this.#held;
     this.#held = [];
@@ -130,14 +133,14 @@ export class Turns {
   /** A connection was accepted. */
   accepted(): void {
     this.#hasAccepted = true;
-    if (this.#acceptingSince !== undefined) return;
-    this.#acceptingSince = this.#clock.now();
+    if (this.isAccepting) return;
+    this.#acceptingTurns = 1;
     setImmediate(this.#endAccepting);
   }
 
   /** Whether connections are being accepted, for which requests are to wait. */
   get isAccepting(): boolean {
-    return this.#acceptingSince !== undefined;
+    return this.#acceptingTurns > 0;
   }
 
   /** Whether any request waits for that, or is just about to begin. */
