@@ -28,7 +28,7 @@ export const settings = {
       anyOf: [{ const: 'same' }, { type: 'integer', minimum: 0, maximum: 65535 }],
       default: 'same',
       description:
-        'TCP port for operations (`/livez`, `/readyz`, `/health`, `/metrics`, `/status`): they are then answered only there, and nothing else is. `same`: they are answered on PORT.',
+        'TCP port for operations (`/livez`, `/readyz`, `/health`, `/metrics`, `/status`): they are then answered only there, nothing else is, and `/docs` does not list them. `same`: they are answered on PORT.',
     },
     workers: {
       anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 1, maximum: 1024 }],
