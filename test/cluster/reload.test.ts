@@ -124,7 +124,11 @@ describe('after it', () => {
 describe('a build that is broken', () => {
   it.each([
     ['has a syntax error', (text: string) => `${text}\nconst = 1;\n`, 'before it was ready'],
-    ['throws at import', (text: string) => `${text}\nthrow new Error('broken');\n`, 'before it was ready'],
+    [
+      'throws at import',
+      (text: string) => `${text}\nthrow new Error('broken');\n`,
+      'before it was ready; why is on standard error',
+    ],
     [
       'never becomes ready',
       (text: string) => `${text}\nawait new Promise(() => setInterval(() => {}, 1000));\n`,
