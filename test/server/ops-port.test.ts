@@ -38,7 +38,12 @@ async function urls(service: Service): Promise<[url: string, opsUrl: string]> {
 }
 
 it('OPS_PORT: one process answers operations there, and there only', async () => {
-  await expectSeparated(...(await urls(new Service('src/server/main.js', { OPS_PORT: '0' }))));
+  const service = new Service('src/server/main.js', { OPS_PORT: '0', HOST: '127.0.0.1' });
+  const [url, opsUrl] = await urls(service);
+  for (const line of [`Server listening at ${url}`, `Operations listening at ${opsUrl}`]) {
+    expect(service.lines(line)).toHaveLength(1);
+  }
+  await expectSeparated(url, opsUrl);
 });
 
 it.each([0, 1])('what is no request is told so on either (%d)', async (which) => {
