@@ -159,7 +159,7 @@ export class Supervisor {
     this.#log.info({ workers }, 'scaling');
     if (change === 1) this.#addPlace();
     else this.#removePlace();
-    this.#report.tell();
+    this.#report.scaled();
   }
 
   /** One where nobody serves, if there is one; else the last, which is what an index of -1 means to splice. */
