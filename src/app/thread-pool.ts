@@ -79,7 +79,7 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
     const now = (what: string, value: (pool: Piscina<Task, Result>) => number) =>
       level(`${name}_${what}`, () => (this.#pool === undefined ? 0 : value(this.#pool)));
     vitals.add({
-      title: `Tasks in threads: ${name}`,
+      title: `Tasks of ${name}, in threads`,
       unit: 'number',
       series: [
         {

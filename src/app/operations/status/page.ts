@@ -39,7 +39,17 @@ export function makePage({ name, version }: { readonly name: string; readonly ve
 </table>
 </div>
 </section>
-<section id="charts" aria-label="The last 15 minutes"></section>
+<section aria-labelledby="charts-title">
+<h2 id="charts-title">The last 15 minutes</h2>
+<ul id="marks" aria-label="Marks in the charts">
+<li class="reload">reload
+<li class="reload-failed">failed reload
+<li class="ready">a worker became ready
+<li class="left">a worker left
+<li class="lost">a worker was lost
+</ul>
+<div id="charts"></div>
+</section>
 <section aria-labelledby="events-title">
 <h2 id="events-title">What happened</h2>
 <ol id="events"></ol>
