@@ -136,7 +136,7 @@ export class Supervisor {
     } else if (!wasLeaving) {
       this.#report.restarted(reason === STOOD_STILL ? 'stood_still' : signal === null ? 'exited' : 'killed');
     } else if (code !== 0) {
-      this.#log.warn(details, 'a worker that was leaving did not end well');
+      this.#log.warn(details, 'a worker that was leaving ended with a failure');
     }
   }
 
@@ -153,7 +153,7 @@ export class Supervisor {
     const workers = this.#places.length + change;
     if (this.#isStopping) return;
     if (workers < 1 || workers > WORKERS_MAX) {
-      this.#log.warn({ workers: this.#places.length }, 'scaling no further');
+      this.#log.warn({ workers: this.#places.length }, 'cannot scale any further');
       return;
     }
     this.#log.info({ workers }, 'scaling');

@@ -108,7 +108,9 @@ export function describe(schema: Schema): string {
 
 function portProblems({ dispatch, port, opsPort }: Config): string[] {
   if (port !== 0 && port === opsPort) {
-    return [`OPS_PORT must be another port than PORT (${port}); leave it out to have operations answered on PORT`];
+    return [
+      `OPS_PORT must be a different port from PORT (${port}); leave it unset to have operations answered on PORT`,
+    ];
   }
   return dispatch === 'reuse-port' && (port === 0 || opsPort === 0)
     ? ['PORT and OPS_PORT must not be 0 with DISPATCH=reuse-port: each worker would take another port']
@@ -124,13 +126,13 @@ function databaseUrlProblems({ databaseUrl }: Config): string[] {
     return isEncoded
       ? []
       : [
-          'DATABASE_URL must be postgres://user:password@host:5432/database, in user and password all that is neither letter nor digit percent-encoded (@ is %40, / is %2F), got another value (hidden)',
+          'DATABASE_URL must be postgres://user:password@host:5432/database, with every character of user and password that is neither a letter nor a digit percent-encoded (@ is %40, / is %2F); the value that it has is not shown',
         ];
   }
   return isFile
     ? []
     : [
-        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, or postgres://user:password@host:5432/database, got another value (hidden)',
+        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, or postgres://user:password@host:5432/database; the value that it has is not shown',
       ];
 }
 

@@ -69,7 +69,7 @@ describe('a reload (SIGHUP)', () => {
     await service.logged('reload: starting');
     for (let more = 1; more <= 3; more++) {
       service.child.kill('SIGHUP');
-      await service.logged('reload: another one follows the one that runs', more);
+      await service.logged('reload: another one follows when this one is done', more);
     }
     await service.logged('reload: done', 2);
     service.child.kill('SIGTERM');

@@ -113,5 +113,5 @@ it('one that is taken is told, with what to do', async () => {
 it('the same port as PORT is refused', async () => {
   const service = new Service('src/server/main.js', { PORT: '3456', OPS_PORT: '3456' });
   expect(await service.ended()).toBe(78);
-  expect(service.output).toContain('OPS_PORT must be another port than PORT (3456)');
+  expect(service.output).toContain('OPS_PORT must be a different port from PORT (3456)');
 });

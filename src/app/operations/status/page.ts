@@ -28,7 +28,7 @@ export function makePage({ name, version }: { readonly name: string; readonly ve
 <p id="state" role="status">Connecting…</p>
 </header>
 <main>
-<noscript><p>This page is live, and needs JavaScript. The same is told to programs at <a href="metrics">/metrics</a>.</p></noscript>
+<noscript><p>This live page needs JavaScript. The same figures, for programs, are at <a href="metrics">/metrics</a>.</p></noscript>
 <dl id="headlines" aria-label="Now"></dl>
 <section>
 <h2 id="workers-title">Workers</h2>
