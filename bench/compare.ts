@@ -20,8 +20,23 @@ const WARMING_MS = 2000;
 /** Less is taken for the same: as much lies between two runs of the same code. */
 const NOTICEABLE = 0.02;
 
+const plain = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+const whole = new Intl.NumberFormat('en', { style: 'percent' });
+const absolute = new Intl.NumberFormat('en', { style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const signed = new Intl.NumberFormat('en', {
+  style: 'percent',
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+  signDisplay: 'exceptZero',
+});
+
 const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
 
+try {
+  git('rev-parse', '--quiet', '--verify', `${commit}^{commit}`);
+} catch {
+  throw new Error(`there is no commit ${commit} here: name one, as in npm run bench:compare -- main~1`);
+}
 const folder = mkdtempSync(path.join(tmpdir(), 'compare-'));
 const before = path.join(folder, 'before');
 try {
@@ -31,8 +46,8 @@ try {
   const launches: Pair[] = [];
   for (let launch = 0; launch < LAUNCHES; launch++) launches.push(await measure(launch));
   console.log(`The working tree beside ${git('log', '-1', '--format=%h %s', commit)}`);
-  report('requests a second', launches, ({ perSecond }) => perSecond, 'faster', 'slower');
-  report('CPU a request, µs', launches, ({ cpuUs }) => cpuUs, 'more', 'less');
+  report('requests/s', launches, ({ perSecond }) => perSecond, { more: 'faster', less: 'slower' });
+  report('CPU per request, µs', launches, ({ cpuUs }) => cpuUs, { more: 'more (worse)', less: 'less (better)' });
 } finally {
   git('worktree', 'remove', '--force', before);
   rmSync(folder, { recursive: true, force: true });
@@ -64,20 +79,23 @@ async function measure(launch: number): Promise<Pair> {
   return launch % 2 === 1 ? { old: second, now: first } : { old: first, now: second };
 }
 
-/** The median of the launches' ratios, and between which two of them it lies for all launches that there could be. */
-function report(
-  what: string,
-  pairs: readonly Pair[],
-  pick: (measured: Measured) => number,
-  above: string,
-  below: string,
-): void {
-  const ratios = pairs.map(({ old, now }) => pick(now) / pick(old));
-  const { low, high, certainty } = medianInterval(ratios);
-  const verdict = low > 1 + NOTICEABLE ? above : high < 1 - NOTICEABLE ? below : 'no difference that shows';
+/** What a larger figure is called, and a smaller one, so that nobody has to know which of them is better. */
+type Words = { readonly more: string; readonly less: string };
+
+/** By how much the median launch differs, and between which two differences that lies for all launches that there could be. */
+function report(what: string, pairs: readonly Pair[], pick: (measured: Measured) => number, words: Words): void {
+  const changes = pairs.map(({ old, now }) => pick(now) / pick(old) - 1);
+  const { low, high, certainty } = medianInterval(changes);
+  const change = median(changes);
   // Only one of the medians: how the two compare is another figure than the median of what was measured side by side.
-  const old = median(pairs.map((pair) => pick(pair.old)));
-  console.log(
-    `${what}: × ${median(ratios).toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)}, ${(100 * certainty).toFixed(1)} % certain) of ${old.toFixed(1)}: ${certainty < CERTAINTY ? 'too few launches to tell' : verdict}`,
-  );
+  const baseline = median(pairs.map((pair) => pick(pair.old)));
+  const interval = `${signed.format(low)} … ${signed.format(high)}, ${whole.format(certainty)} interval`;
+  const difference = `${absolute.format(Math.abs(change))} ${change < 0 ? words.less : words.more}`;
+  console.log(`${what}: ${difference} (${interval}), baseline ${plain.format(baseline)}: ${verdict()}`);
+
+  function verdict(): string {
+    if (certainty < CERTAINTY) return 'too few launches to tell';
+    if (low > NOTICEABLE) return words.more;
+    return high < -NOTICEABLE ? words.less : 'the same within noise';
+  }
 }

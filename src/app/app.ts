@@ -167,7 +167,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   addProcessVitals(vitals, { server: app.server, lifecycle, requests, metrics, isForUsers });
 
   app.register(health, { lifecycle, checks, version: packageJson.version, worker, supervisor });
-  app.register(apiReference, { routes, about: packageJson });
+  app.register(apiReference, { routes, about: packageJson, hasOperations: opsPort === undefined });
   app.register(metricsRoute, { metrics, service: new ServiceMetrics(supervisor), supervisor, askSiblings });
   app.register(status, { vitals, readRecordings, supervisor, about: packageJson });
 

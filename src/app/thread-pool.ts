@@ -73,13 +73,13 @@ export class ThreadPool<Task, Result extends { readonly elapsedMs: number }> {
     });
     // From the start, for Prometheus sees no increase in a series that begins with 1.
     for (const reason of REJECTIONS) this.#rejected.inc({ reason }, 0);
-    this.#watch('queue_length', 'Tasks that wait for a thread.', ({ queueSize }) => queueSize);
-    this.#watch('threads', 'Threads that run.', ({ threads }) => threads.length);
-    this.#watch('threads_idle', 'Threads that have nothing to do.', ({ idleThreads }) => idleThreads);
+    this.#watch('queue_length', 'Tasks waiting for a thread.', ({ queueSize }) => queueSize);
+    this.#watch('threads', 'Threads running, idle ones included.', ({ threads }) => threads.length);
+    this.#watch('threads_idle', 'Threads with nothing to do.', ({ idleThreads }) => idleThreads);
     const now = (what: string, value: (pool: Piscina<Task, Result>) => number) =>
       level(`${name}_${what}`, () => (this.#pool === undefined ? 0 : value(this.#pool)));
     vitals.add({
-      title: `Tasks in threads: ${name}`,
+      title: `Tasks of ${name}, in threads`,
       unit: 'number',
       series: [
         {

@@ -15,6 +15,10 @@ declare module 'fastify' {
   interface FastifySchema {
     readonly summary?: string;
     readonly description?: string;
+    /** Where it is listed in the reference; operations are by themselves. */
+    readonly tags?: readonly string[];
+    /** Whether the reference leaves it out. */
+    readonly hide?: boolean;
     /** A body that the route reads by itself: with `body` Fastify would validate it. */
     readonly requestBody?: RequestBody;
   }

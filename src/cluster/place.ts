@@ -139,5 +139,7 @@ function obituary({ code, signal, wasReady, reason }: Exit): string {
   if (code === null && signal === null && reason !== undefined) return reason;
   const how = signal === null ? `with code ${code}` : `by ${signal}`;
   const when = wasReady ? 'soon after it was ready' : 'before it was ready';
-  return `the new worker ended ${how} ${when}${reason === undefined ? '' : `: ${reason}`}`;
+  // A failed import is printed, for there is no log yet; what fails later is logged.
+  const where = signal === null ? '; why is on standard error, or in the log' : '';
+  return `the new worker ended ${how} ${when}${reason === undefined ? where : `: ${reason}`}`;
 }

@@ -45,7 +45,7 @@ export class Replacements {
   async reload(): Promise<void> {
     this.#isReloadWanted = true;
     if (this.#isReplacing) {
-      this.#log.info('reload: another one follows the one that runs');
+      this.#log.info('reload: another one follows when this one is done');
       return;
     }
     this.#isReplacing = true;

@@ -1,4 +1,10 @@
-import type { LastReload, Reload, RestartReason, SupervisorState } from '../app/operations/supervisor-state.ts';
+import type {
+  LastReload,
+  Reload,
+  RestartReason,
+  Scaling,
+  SupervisorState,
+} from '../app/operations/supervisor-state.ts';
 import type { SupervisorReport } from '../server/messages.ts';
 import type { Place } from './place.ts';
 import type { WorkerProcess } from './worker-process.ts';
@@ -6,8 +12,8 @@ import type { WorkerProcess } from './worker-process.ts';
 /** What is told grows with the workers, and so do those that are told: of many changes at once only the last state is. */
 const WAIT_MS_PER_WORKER = 5;
 
-/** So many reloads are remembered. */
-const RELOADS_MAX = 20;
+/** So many reloads are remembered, and so many scalings. */
+const RECENT_MAX = 20;
 
 /** What the supervisor tells its workers of itself, so that whichever is asked can tell operators. */
 export class Report {
@@ -24,6 +30,7 @@ export class Report {
   readonly #reloads = { ok: 0, failed: 0 };
   #lastReload: LastReload | undefined;
   #recentReloads: Reload[] = [];
+  #recentScalings: Scaling[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   /**
@@ -42,17 +49,23 @@ export class Report {
 
   reloading(): void {
     const reload = { startedAt: Date.now(), ms: null, result: null };
-    this.#recentReloads = [...this.#recentReloads.slice(1 - RELOADS_MAX), reload];
+    this.#recentReloads = [...this.#recentReloads.slice(1 - RECENT_MAX), reload];
     this.tell();
   }
 
   reloaded(reload: LastReload): void {
-    const { ms, result } = reload;
+    const { ms, result, reason } = reload;
     this.#reloads[result]++;
     this.#lastReload = reload;
-    this.#recentReloads = this.#recentReloads.with(-1, { startedAt: Date.parse(reload.at) - ms, ms, result });
+    this.#recentReloads = this.#recentReloads.with(-1, { startedAt: Date.parse(reload.at) - ms, ms, result, reason });
     // At once: scripts wait for the line in the log, and then ask how it went.
     this.#tellAll();
+  }
+
+  scaled(): void {
+    const scaling = { at: Date.now(), workers: this.#places.length };
+    this.#recentScalings = [...this.#recentScalings.slice(1 - RECENT_MAX), scaling];
+    this.tell();
   }
 
   /** To be called when anything has changed that is told. */
@@ -70,6 +83,7 @@ export class Report {
       reloads: this.#reloads,
       lastReload: this.#lastReload,
       recentReloads: this.#recentReloads,
+      recentScalings: this.#recentScalings,
       workers: [...this.#workers].map((worker) => ({
         worker: String(worker.id),
         pid: worker.pid,

@@ -136,7 +136,7 @@ export class Supervisor {
     } else if (!wasLeaving) {
       this.#report.restarted(reason === STOOD_STILL ? 'stood_still' : signal === null ? 'exited' : 'killed');
     } else if (code !== 0) {
-      this.#log.warn(details, 'a worker that was leaving did not end well');
+      this.#log.warn(details, 'a worker that was leaving ended with a failure');
     }
   }
 
@@ -153,13 +153,13 @@ export class Supervisor {
     const workers = this.#places.length + change;
     if (this.#isStopping) return;
     if (workers < 1 || workers > WORKERS_MAX) {
-      this.#log.warn({ workers: this.#places.length }, 'scaling no further');
+      this.#log.warn({ workers: this.#places.length }, 'cannot scale any further');
       return;
     }
     this.#log.info({ workers }, 'scaling');
     if (change === 1) this.#addPlace();
     else this.#removePlace();
-    this.#report.tell();
+    this.#report.scaled();
   }
 
   /** One where nobody serves, if there is one; else the last, which is what an index of -1 means to splice. */

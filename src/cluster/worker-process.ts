@@ -165,7 +165,7 @@ export class WorkerProcess extends EventEmitter<{ ready: []; leaving: []; measur
       this.#rssMaxBytes = rssBytes * TOO_LARGE_GROWTH;
       this.#log.warn(
         { maxWorkerRssMb, rssBytes, rssMaxBytes: this.#rssMaxBytes },
-        'MAX_WORKER_RSS_MB is less than a worker takes from its start: raise it',
+        'MAX_WORKER_RSS_MB is less than a worker needs when it starts: raise it',
       );
     }
     this.emit('measured');

@@ -108,7 +108,9 @@ export function describe(schema: Schema): string {
 
 function portProblems({ dispatch, port, opsPort }: Config): string[] {
   if (port !== 0 && port === opsPort) {
-    return [`OPS_PORT must be another port than PORT (${port}); leave it out to have operations answered on PORT`];
+    return [
+      `OPS_PORT must be a different port from PORT (${port}); leave it unset to have operations answered on PORT`,
+    ];
   }
   return dispatch === 'reuse-port' && (port === 0 || opsPort === 0)
     ? ['PORT and OPS_PORT must not be 0 with DISPATCH=reuse-port: each worker would take another port']
@@ -124,24 +126,41 @@ function databaseUrlProblems({ databaseUrl }: Config): string[] {
     return isEncoded
       ? []
       : [
-          'DATABASE_URL must be postgres://user:password@host:5432/database, in user and password all that is neither letter nor digit percent-encoded (@ is %40, / is %2F), got another value (hidden)',
+          'DATABASE_URL must be postgres://user:password@host:5432/database, with every character of user and password that is neither a letter nor a digit percent-encoded (@ is %40, / is %2F); the value that it has is not shown',
         ];
   }
   return isFile
     ? []
     : [
-        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, or postgres://user:password@host:5432/database, got another value (hidden)',
+        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, or postgres://user:password@host:5432/database; the value that it has is not shown',
       ];
 }
 
 function endpointProblems({ otelExporterOtlpEndpoint }: Config): string[] {
   if (otelExporterOtlpEndpoint === '') return [];
-  const url = URL.parse(otelExporterOtlpEndpoint);
-  if (url !== null && /^https?:$/.test(url.protocol) && url.search + url.hash === '') return [];
-  // It may have credentials in it, so it is not repeated.
+  const wrong = whatIsWrongWithEndpoint(otelExporterOtlpEndpoint);
+  if (wrong === undefined) return [];
   return [
-    'OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL without a query, as in http://localhost:4318, got another value (hidden)',
+    `OTEL_EXPORTER_OTLP_ENDPOINT ${wrong}, as in http://localhost:4318; got ${JSON.stringify(withoutSecrets(otelExporterOtlpEndpoint))}`,
   ];
+}
+
+function whatIsWrongWithEndpoint(endpoint: string): string | undefined {
+  if (!/^https?:/i.test(endpoint)) return 'must be a URL that begins with http:// or https://';
+  const url = URL.parse(endpoint);
+  if (url === null) return 'must be a URL with a valid host and port';
+  return url.search + url.hash === '' ? undefined : 'must be a URL without a query (?…) or a fragment (#…)';
+}
+
+/** Of what need not be a URL, all that could be user, password, query or fragment of one is hidden. */
+function withoutSecrets(text: string): string {
+  const [, scheme = '', rest = ''] = /^(\w+:\/\/)?(.*)$/s.exec(text) ?? [];
+  const afterUser = rest.lastIndexOf('@') + 1;
+  const end = rest.search(/[?#]/);
+  // Either the password has such a character in it, or the query has an @.
+  if (end >= 0 && end < afterUser) return `${scheme}(hidden)`;
+  const user = afterUser > 0 ? '(hidden)@' : '';
+  return `${scheme}${user}${end < 0 ? rest.slice(afterUser) : `${rest.slice(afterUser, end + 1)}(hidden)`}`;
 }
 
 const ADDRESS_GROUPS = ['loopback', 'linklocal', 'uniquelocal'];

@@ -15,32 +15,32 @@ export const settings = {
       type: 'string',
       minLength: 1,
       default: '0.0.0.0',
-      description: 'Address to listen on. `::` is every address, IPv6 and IPv4.',
+      description: 'Address to listen on. `::` means every address, IPv6 and IPv4.',
     },
     port: {
       type: 'integer',
       minimum: 0,
       maximum: 65535,
       default: 3000,
-      description: 'TCP port to listen on. 0 takes any free one; the log says which.',
+      description: 'TCP port to listen on. 0 picks a free one; the log says which.',
     },
     opsPort: {
       anyOf: [{ const: 'same' }, { type: 'integer', minimum: 0, maximum: 65535 }],
       default: 'same',
       description:
-        'TCP port on which operations (`/livez`, `/readyz`, `/health`, `/metrics`, `/status`) are answered, there only and nothing else. `same`: on PORT.',
+        'TCP port for operations (`/livez`, `/readyz`, `/health`, `/metrics`, `/status`): they are then answered only there, nothing else is, and `/docs` does not list them. `same`: they are answered on PORT.',
     },
     workers: {
       anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 1, maximum: 1024 }],
       default: 'auto',
       description:
-        'Processes that serve. `auto` is one per core that this process may use (affinity and cgroup quotas count); 1 serves in the first process, with no supervisor.',
+        'Number of processes that serve. `auto`: one per core that the service may use (CPU affinity and cgroup quotas count). 1: a single process, without a supervisor.',
     },
     dispatch: {
       enum: ['shared', 'round-robin', 'reuse-port'],
       default: 'shared',
       description:
-        'How connections reach the workers: all accept from one socket, which outlives them; the supervisor accepts and hands over; or each has a socket of its own. [Compared](docs/decisions/0006-dispatch.md).',
+        'How connections reach the workers. `shared`: all accept from one socket, which outlives them. `round-robin`: the supervisor accepts and hands over. `reuse-port`: each has a socket of its own. [Compared](docs/decisions/0006-dispatch.md).',
     },
     logLevel: {
       enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
@@ -51,7 +51,7 @@ export const settings = {
       type: 'boolean',
       default: true,
       description:
-        'One log line per request. If off, only requests that failed (5xx, but not refusals) or took longer than a second are logged, and the others at level `debug`.',
+        'Whether each request is logged. If false, only requests that failed (5xx, but not refusals) or took longer than a second are, and the others at level `debug`.',
     },
     keepAliveTimeoutMs: {
       type: 'integer',
@@ -59,7 +59,7 @@ export const settings = {
       maximum: 3_600_000,
       default: 72_000,
       description:
-        'How long an idle connection is kept. Clients are told less, DRAIN_IDLE_MS, so that they never race a drain. Keep it above the idle time-out of the proxy in front (nginx and ALB: 60 s), or the proxy answers 502 now and then.',
+        'How long an idle connection is kept open. Clients are told a shorter time, DRAIN_IDLE_MS, so that they never race a drain. Keep it above the idle timeout of the proxy in front (nginx and ALB: 60 s), or the proxy will answer 502 now and then.',
     },
     maxConnections: {
       type: 'integer',
@@ -67,7 +67,7 @@ export const settings = {
       maximum: 1_000_000,
       default: 16_000,
       description:
-        'Connections that one process holds at most; it closes further ones at once. Fewer, with a warning, if it may not open that many files.',
+        'Most connections that one process keeps; it closes any beyond that at once. If its limit on open files is lower, that counts, and it logs a warning.',
     },
     maxQueueDelayMs: {
       type: 'integer',
@@ -75,20 +75,20 @@ export const settings = {
       maximum: 60_000,
       default: 20,
       description:
-        'Under overload, a request that has waited this long in its turn of the event loop is refused with 503, so that others are answered in time. [Why](docs/decisions/0010-overload.md). 0: nothing is refused for overload, nor for memory or too many requests of one route.',
+        'Under overload, a request that has waited this long in its turn of the event loop is refused with 503, so that the others are answered in time; in a crowd that soon passes, after 2.5 times as long. [Why](docs/decisions/0010-overload.md). 0: no request is refused, neither for overload, nor for memory, nor because its route has too many.',
     },
     trustProxy: {
       type: 'string',
       default: '',
       description:
-        'Whose `X-Forwarded-*` headers to believe: a number of proxies in front (`1`), or their addresses and ranges, separated by commas (`10.0.0.0/8,loopback`). Empty: nobody’s.',
+        'Whose `X-Forwarded-*` headers to trust: the number of proxies in front (`1`), or their addresses and ranges, separated by commas (`10.0.0.0/8,loopback`). Empty: nobody’s.',
     },
     startTimeoutMs: {
       type: 'integer',
       minimum: 100,
       maximum: 600_000,
       default: 10_000,
-      description: 'A worker that is not ready by then is killed and started again.',
+      description: 'A worker that is not ready after this time is killed and started again.',
     },
     drainDelayMs: {
       type: 'integer',
@@ -96,7 +96,7 @@ export const settings = {
       maximum: 600_000,
       default: 0,
       description:
-        'For this long after the signal, the process says that it is not ready but still accepts connections, so that load balancers notice. 5000 suits Kubernetes.',
+        'For this long after the signal, `/readyz` answers 503 but connections are still accepted, so that load balancers have time to notice. 5000 suits Kubernetes.',
     },
     drainIdleMs: {
       type: 'integer',
@@ -104,7 +104,7 @@ export const settings = {
       maximum: 600_000,
       default: 3000,
       description:
-        'Once it has stopped accepting, idle connections may still bring a last request, until none has come for this long.',
+        'After the process has stopped accepting, idle connections may still bring a last request. Once none has come for this long, they are closed.',
     },
     drainTimeoutMs: {
       type: 'integer',
@@ -112,7 +112,7 @@ export const settings = {
       maximum: 600_000,
       default: 8000,
       description:
-        'This long after it has stopped accepting, requests that are still open are cut, and the exit code is 1. Has to be more than DRAIN_IDLE_MS.',
+        'Requests that are still open this long after the process has stopped accepting are cut, and the exit code is 1. It must be more than DRAIN_IDLE_MS.',
     },
     reloadIdleMs: {
       type: 'integer',
@@ -120,7 +120,7 @@ export const settings = {
       maximum: 600_000,
       default: 30_000,
       description:
-        'DRAIN_IDLE_MS for a worker that a reload has replaced. Nobody waits for it, so clients may take their time.',
+        'The same as DRAIN_IDLE_MS, for a worker that a reload has replaced. Nothing waits for that one to end, so its clients may take their time.',
     },
     maxWorkerRssMb: {
       type: 'integer',
@@ -128,7 +128,7 @@ export const settings = {
       maximum: 1_000_000,
       default: 0,
       description:
-        'A worker whose resident memory grows above this many MiB is replaced as in a reload, by the supervisor or PM2; a single process is not. 0: never.',
+        'A worker whose resident memory grows above this many MiB is replaced as in a reload, by the supervisor or by PM2. A single process is never replaced. 0: no worker is.',
     },
     databaseUrl: {
       type: 'string',
@@ -136,14 +136,14 @@ export const settings = {
       format: 'uri',
       default: 'file:data/events.db',
       description:
-        'Where events are kept: `file:` and the path of an SQLite database, which is made with its folder where there is none; all processes use the same. On a local disk: network file systems lock unreliably. `file::memory:` keeps them nowhere, each process its own. Or `postgres://user:password@host:5432/database`, for several machines.',
+        'Where events are stored: `file:` and the path of an SQLite database, which all processes share; it and its folder are created if missing. It must be on a local disk, because network file systems lock unreliably. `file::memory:`: in memory only, separately in each process. `postgres://user:password@host:5432/database`: in PostgreSQL, for several machines.',
     },
     otelExporterOtlpEndpoint: {
       type: 'string',
       format: 'uri',
       default: '',
       description:
-        'Where traces go: a receiver of OTLP over HTTP, such as `http://localhost:4318`, to whose path `/v1/traces` is added. Empty: there are no traces, and OpenTelemetry’s SDK is not loaded. [More](docs/tracing.md).',
+        'Where traces are sent: a receiver of OTLP over HTTP, such as `http://localhost:4318`; `/v1/traces` is appended. Empty: nothing is traced, and OpenTelemetry’s SDK is not loaded. [More](docs/tracing.md).',
     },
     otelTracesSampler: {
       enum: [
@@ -156,14 +156,14 @@ export const settings = {
       ],
       default: 'parentbased_always_on',
       description:
-        'Which requests are traced: all, none, or the part that OTEL_TRACES_SAMPLER_ARG says. With `parentbased_…` this is for requests without a `traceparent`; others are traced where that says so.',
+        'Which requests are traced: all, none, or the fraction in OTEL_TRACES_SAMPLER_ARG. With `parentbased_…`, this decides only for requests without a `traceparent`; for the others, the `traceparent` does.',
     },
     otelTracesSamplerArg: {
       type: 'number',
       minimum: 0,
       maximum: 1,
       default: 1,
-      description: 'The part of requests that `…traceidratio` traces: 0.01 is one in a hundred.',
+      description: 'The fraction of requests that `…traceidratio` traces: 0.01 is one in a hundred.',
     },
   },
 } as const;

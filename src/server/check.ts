@@ -18,7 +18,13 @@ export async function check(config: Config): Promise<void> {
   await listen(app, { host: config.host, port: 0, opsPort: 0 });
   await app.close();
   clearTimeout(timeout);
-  console.log('The configuration is right, and the service starts where its ports are free.');
+  console.log(
+    `The configuration is valid, and the service starts. Not tried: ${portsOf(config)}, which a running service may hold.`,
+  );
   // Whatever a plugin left running is not to keep a check from ending.
   process.exit(0);
+}
+
+function portsOf({ port, opsPort }: Config): string {
+  return opsPort === 'same' ? `PORT (${port})` : `PORT (${port}) and OPS_PORT (${opsPort})`;
 }

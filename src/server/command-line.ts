@@ -5,13 +5,13 @@ import type { Config } from '../config/settings.ts';
 
 const USAGE = `Usage: npm start -- [option]
 
-  --check            read the configuration, build the app, open the store of the events and bring its tables to this
-                     version, listen on free ports, for PORT and OPS_PORT may be the running service's, close; exit code 0
-                     if all went well
-  --explain-config   print each setting, its value and where it came from
+  --check            try a start beside whatever is running: read the settings, load the app with all that it opens
+                     (a database, if it has one, is created or updated), listen on free ports instead of PORT and
+                     OPS_PORT, and stop. The exit code is 0 if that worked
+  --explain-config   print each setting, its value, and whether it was set or is the default
   --help             print this
 
-Settings are environment variables; --explain-config names them.`;
+Settings are environment variables. --explain-config lists them; README.md says what each one does.`;
 
 /**
  * Does what the command line asks for.

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
 import { getHeapStatistics } from 'node:v8';
-import { readConfig } from '../config/read-config.ts';
+import { ConfigError, readConfig } from '../config/read-config.ts';
 import type { Config } from '../config/settings.ts';
 import { workerCount } from '../config/worker-count.ts';
 import { affordableConnections } from './descriptors.ts';
@@ -22,8 +23,17 @@ const HEAP_PERCENTAGE = '--max-old-space-size-percentage=';
 /** What a process needs besides its heap. */
 const BESIDE_HEAP_MB = 100;
 
+const USAGE = `Usage: npm run doctor
+
+Prints what this host allows the service (cores, memory, open files, connections), what that means with the settings
+in the environment, and how to raise what may be too little. It changes nothing and starts nothing.`;
+
 /** `npm run doctor`: prints a line for each finding. It changes nothing and starts nothing. */
 export function main(): void {
+  if (isHelpWanted()) {
+    console.log(USAGE);
+    return;
+  }
   const findings = examine(readConfig(process.env));
   for (const { what, meaning, advice } of findings) {
     console.log(`${advice ? 'warn' : 'ok  '}  ${what}: ${meaning}${advice ? ` → ${advice}` : ''}`);
@@ -35,7 +45,7 @@ export function examine(config: Config, readFile = readIfThere): Finding[] {
   const workers = workerCount(config);
   return [
     node(),
-    cores(workers, readFile('/sys/fs/cgroup/cpu.max')),
+    cores(config, workers, readFile('/sys/fs/cgroup/cpu.max')),
     memory(workers),
     descriptors(config, workers),
     backlog(readFile('/proc/sys/net/core/somaxconn')),
@@ -44,19 +54,19 @@ export function examine(config: Config, readFile = readIfThere): Finding[] {
 }
 
 function node(): Finding {
-  return { what: 'Node.js', meaning: `${process.versions.node}, of ${process.execPath}` };
+  return { what: 'Node.js', meaning: `${process.versions.node}, at ${process.execPath}` };
 }
 
-function cores(workers: number, quota: string | undefined): Finding {
+function cores(config: Config, workers: number, quota: string | undefined): Finding {
   const usable = availableParallelism();
   const [limit, period] = quota?.split(' ').map(Number) ?? [];
   const isLimited = limit !== undefined && period !== undefined && Number.isFinite(limit);
   return {
     what: 'cores',
-    meaning: `${usable} of ${cpus().length} are for this process${isLimited ? ` (cgroup: ${limit / period} cores)` : ''}, and WORKERS makes ${workers}`,
+    meaning: `this process may use ${usable} of ${cpus().length}${isLimited ? ` (cgroup quota: ${limit / period})` : ''}; WORKERS=${config.workers}${config.workers === 'auto' ? ` starts ${workers}` : ''}`,
     advice:
       workers > usable &&
-      'more workers than cores serve no more requests, but hold more connections; WORKERS=auto makes one a core',
+      'more workers than cores handle no more requests, only more connections; WORKERS=auto starts one per core',
   };
 }
 
@@ -74,12 +84,12 @@ export function memory(
   const mayNeedMb = workers * (heapMb + BESIDE_HEAP_MB);
   return {
     what: 'memory',
-    meaning: `${allowedMb} MB ${isLimited ? 'by cgroup' : 'in the machine'}; ${workers} heaps may grow to ${heapMb} MB each`,
+    meaning: `${allowedMb} MB ${isLimited ? 'allowed by the cgroup' : 'in this machine'}; the heap of each worker (${workers}) may grow to ${heapMb} MB`,
     advice:
       mayNeedMb > allowedMb &&
       (isShared
         ? 'the kernel may kill a worker before its heap is full: lower the percentage, or WORKERS'
-        : `the kernel may kill a worker before its heap is full, unless the service is started with node ${HEAP_PERCENTAGE}60, which the supervisor shares among the workers, as the Dockerfile does`),
+        : `the kernel may kill a worker before its heap is full, unless the service is started with node ${HEAP_PERCENTAGE}60, as in the Dockerfile; the supervisor divides that among the workers`),
   };
 }
 
@@ -87,13 +97,16 @@ export function descriptors(config: Config, workers: number, affordable = afford
   const { maxConnections } = config;
   // Where there is no /proc, nothing is known of it.
   if (!Number.isFinite(affordable)) return [];
-  const held = Math.min(affordable, maxConnections);
+  const isTooLow = affordable < maxConnections;
+  const each = isTooLow
+    ? `the limit on open files leaves each worker about ${affordable} connections, fewer than MAX_CONNECTIONS (${maxConnections})`
+    : `each worker may have ${maxConnections} connections (MAX_CONNECTIONS), and the limit on open files leaves room for about ${affordable}`;
   return {
     what: 'descriptors',
-    meaning: `a process can hold ${affordable} connections and holds ${held} (MAX_CONNECTIONS), all workers ${workers * held}; further ones are closed at once`,
+    meaning: `${each}; all workers together: ${workers * Math.min(affordable, maxConnections)}; any beyond that are closed at once`,
     advice:
-      affordable < maxConnections &&
-      `raise the limit of open files: ulimit -n ${maxConnections + 1000}, LimitNOFILE= in systemd, --ulimit nofile= of docker`,
+      isTooLow &&
+      `raise the limit on open files: ulimit -n ${maxConnections + 1000}, LimitNOFILE= in systemd, --ulimit nofile= in Docker`,
   };
 }
 
@@ -102,7 +115,7 @@ function backlog(somaxconn: string | undefined): Finding | [] {
   const most = Number(somaxconn);
   return {
     what: 'net.core.somaxconn',
-    meaning: `${Math.min(most, BACKLOG)} connections may wait to be accepted; a crowd that does not fit tries again after a second`,
+    meaning: `up to ${Math.min(most, BACKLOG)} connections may wait to be accepted; when that queue is full, further ones are delayed by a second or more`,
     advice: most < BACKLOG && `sysctl -w net.core.somaxconn=${BACKLOG}`,
   };
 }
@@ -113,9 +126,18 @@ function ports(range: string | undefined): Finding | [] {
   const count = last - first + 1;
   return {
     what: 'net.ipv4.ip_local_port_range',
-    meaning: `a proxy on this machine can have ${count} connections to one address and port of the service`,
+    meaning: `a proxy on this machine can open up to ${count} connections to each port of the service`,
     advice: count < 25_000 && 'sysctl -w net.ipv4.ip_local_port_range="10240 65535"',
   };
+}
+
+/** @throws {ConfigError} for anything else than `--help` */
+function isHelpWanted(): boolean {
+  try {
+    return parseArgs({ options: { help: { type: 'boolean' } } }).values.help === true;
+  } catch (error) {
+    throw new ConfigError([`${(error as Error).message}; the doctor takes no options but --help`]);
+  }
 }
 
 function readIfThere(file: string): string | undefined {

@@ -99,7 +99,7 @@ export function arrangeEnd(app: App, connections: Connections, config: Config, i
     patience = new Patience(delayMs, idleMs, timeoutMs);
     if (app.lifecycle.state === 'starting' && !app.server.listening) {
       // Nobody has been served, so there is nothing to wait for.
-      log.info({ signal: why }, 'told to end while starting');
+      log.info({ signal: why }, 'asked to stop while starting');
       flushLog().finally(() => process.exit(hasFailed ? 1 : 0));
     } else {
       grace.close();

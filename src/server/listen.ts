@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import type { ListenOptions } from 'node:net';
+import type { AddressInfo, ListenOptions } from 'node:net';
 import type { FastifyListenOptions } from 'fastify';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
@@ -47,6 +47,7 @@ export async function listen(app: App, { host, port, opsPort, isPortReused = fal
     try {
       opsServer.listen(await options(opsPort, fds?.[1]));
       await once(opsServer, 'listening');
+      app.log.info(`Operations listening at ${urlOf(opsServer.address() as AddressInfo)}`);
     } catch (error) {
       throw cannotListen(error, { host, port: opsPort }, 'OPS_PORT');
     }
@@ -58,6 +59,11 @@ export async function listen(app: App, { host, port, opsPort, isPortReused = fal
   } catch (error) {
     throw cannotListen(error, { host, port });
   }
+}
+
+/** As Fastify tells of PORT. */
+function urlOf({ address, family, port }: AddressInfo): string {
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
 /** The error with advice, where there is some. */

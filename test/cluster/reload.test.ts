@@ -69,7 +69,7 @@ describe('a reload (SIGHUP)', () => {
     await service.logged('reload: starting');
     for (let more = 1; more <= 3; more++) {
       service.child.kill('SIGHUP');
-      await service.logged('reload: another one follows the one that runs', more);
+      await service.logged('reload: another one follows when this one is done', more);
     }
     await service.logged('reload: done', 2);
     service.child.kill('SIGTERM');
@@ -124,7 +124,11 @@ describe('after it', () => {
 describe('a build that is broken', () => {
   it.each([
     ['has a syntax error', (text: string) => `${text}\nconst = 1;\n`, 'before it was ready'],
-    ['throws at import', (text: string) => `${text}\nthrow new Error('broken');\n`, 'before it was ready'],
+    [
+      'throws at import',
+      (text: string) => `${text}\nthrow new Error('broken');\n`,
+      'before it was ready; why is on standard error',
+    ],
     [
       'never becomes ready',
       (text: string) => `${text}\nawait new Promise(() => setInterval(() => {}, 1000));\n`,

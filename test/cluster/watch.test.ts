@@ -16,7 +16,7 @@ describe('scaling', () => {
       await service.until(() => service.lines('scaling').some((line) => line.workers === workers));
     }
     service.child.kill('SIGTTOU');
-    await service.logged('scaling no further');
+    await service.logged('cannot scale any further');
     await service.logged('drained', 2);
     await expect.poll(() => service.workers.filter(isRunning).length).toBe(1);
     expect((await fetch(`${url}/greet`)).status).toBe(200);
@@ -79,10 +79,10 @@ describe('the watchdog', () => {
     expect(service.lines('drained')[0]).toMatchObject({ signal: 'replaced', cut: 0 });
   });
 
-  it('says so where MAX_WORKER_RSS_MB is less than a worker takes from its start, and neither replaces nor refuses', async () => {
+  it('says so where MAX_WORKER_RSS_MB is less than a worker needs when it starts, and neither replaces nor refuses', async () => {
     const service = new Cluster({ MAX_WORKER_RSS_MB: '30' });
     const url = await service.started(2);
-    await service.logged('MAX_WORKER_RSS_MB is less than a worker takes from its start: raise it', 2);
+    await service.logged('MAX_WORKER_RSS_MB is less than a worker needs when it starts: raise it', 2);
     // Longer than a worker has to live before it is replaced.
     for (const until = performance.now() + 12_000; performance.now() < until; await sleep(100)) await greet(url, 1);
     expect(service.lines('request').every(({ status }) => status === 200)).toBe(true);

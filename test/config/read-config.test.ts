@@ -98,7 +98,7 @@ describe('the configuration', () => {
     'keeps no events in %s, and does not repeat it',
     (url) => {
       expect(problemsOf({ DATABASE_URL: url })).toEqual([
-        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, or postgres://user:password@host:5432/database, got another value (hidden)',
+        'DATABASE_URL must be file: and a path, as in file:data/events.db or file:/srv/data/events.db, or postgres://user:password@host:5432/database; the value that it has is not shown',
       ]);
     },
   );
@@ -110,17 +110,24 @@ describe('the configuration', () => {
     },
   );
 
+  const SCHEME = 'must be a URL that begins with http:// or https://';
+  const HOST = 'must be a URL with a valid host and port';
+  const QUERY = 'must be a URL without a query (?…) or a fragment (#…)';
+
   it.each([
-    'localhost:4318',
-    'grpc://hunter2:4317',
-    'http://',
-    'http://hunter2:99999',
-    'http://localhost:4318?key=hunter2',
-    'http://localhost:4318/#hunter2',
-    '/v1/traces',
-  ])('sends no traces to %s, and does not repeat it', (url) => {
+    ['localhost:4318', SCHEME, 'localhost:4318'],
+    ['/v1/traces', SCHEME, '/v1/traces'],
+    ['grpc://me:hunter2@host:4317', SCHEME, 'grpc://(hidden)@host:4317'],
+    ['me:hunter2@host', SCHEME, '(hidden)@host'],
+    ['http://', HOST, 'http://'],
+    ['http://me:hunter2@host:99999', HOST, 'http://(hidden)@host:99999'],
+    ['http://me:hunter2?@host:99999', HOST, 'http://(hidden)'],
+    ['http://localhost:4318?key=hunter2', QUERY, 'http://localhost:4318?(hidden)'],
+    ['http://localhost:4318?key=2@hunter', QUERY, 'http://(hidden)'],
+    ['http://me@localhost:4318/#hunter2', QUERY, 'http://(hidden)@localhost:4318/#(hidden)'],
+  ])('sends no traces to %s, says why, and repeats of it only what cannot be secret', (url, wrong, shown) => {
     expect(problemsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: url })).toEqual([
-      'OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL without a query, as in http://localhost:4318, got another value (hidden)',
+      `OTEL_EXPORTER_OTLP_ENDPOINT ${wrong}, as in http://localhost:4318; got "${shown}"`,
     ]);
   });
 

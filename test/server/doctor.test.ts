@@ -13,7 +13,7 @@ describe('the doctor', () => {
     const text = doctor.output.split('\n').filter(Boolean);
     for (const line of text) expect(line).toMatch(/^(ok {2}|warn) {2}[\w.]+( \w+)?: /);
     expect(doctor.output).toContain(`Node.js: ${process.versions.node}`);
-    expect(doctor.output).toContain('descriptors: a process can hold');
+    expect(doctor.output).toContain('descriptors: each worker may have');
   });
 
   it('names a wrong setting, as the service does', async () => {
@@ -22,10 +22,22 @@ describe('the doctor', () => {
     expect(doctor.output).toContain('PORT must be');
   });
 
+  it('explains itself where --help is asked for, and knows no other option', async () => {
+    const helped = new Service('src/server/doctor.js', {}, { args: ['--help'] });
+    expect(await helped.ended()).toBe(0);
+    expect(helped.output).toMatch(/^Usage: npm run doctor\n/);
+    expect(helped.output).not.toMatch(/^ok/m);
+    const refused = new Service('src/server/doctor.js', {}, { args: ['--heal'] });
+    expect(await refused.ended()).toBe(78);
+    expect(refused.output).toContain("Unknown option '--heal'");
+  });
+
   it.runIf(process.platform === 'linux')('says how to raise what is too little', async () => {
     const doctor = new Service('src/server/doctor.js', { MAX_CONNECTIONS: '5000' }, { openFiles: 1000 });
     expect(await doctor.ended()).toBe(0);
-    expect(doctor.output).toMatch(/^warn {2}descriptors: .*→ .*ulimit -n 6000/m);
+    expect(doctor.output).toMatch(
+      /^warn {2}descriptors: the limit on open files leaves each worker about \d+ .*→ .*ulimit -n 6000/m,
+    );
   });
 
   it.each([
@@ -51,7 +63,9 @@ describe('the doctor', () => {
     ['is not content with a percentage that leaves too little beside the heaps', 8, 307, flags, 38, /lower the perc/],
   ] as const)('%s', (_what, workers, heapMb, given, eachMb, advice) => {
     const finding = memory(workers, 512 * MB, heapMb * MB, [...given]);
-    expect(finding.meaning).toBe(`512 MB by cgroup; ${workers} heaps may grow to ${eachMb} MB each`);
+    expect(finding.meaning).toBe(
+      `512 MB allowed by the cgroup; the heap of each worker (${workers}) may grow to ${eachMb} MB`,
+    );
     expect(finding.advice).toEqual(advice && expect.stringMatching(advice));
   });
 

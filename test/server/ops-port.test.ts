@@ -38,7 +38,12 @@ async function urls(service: Service): Promise<[url: string, opsUrl: string]> {
 }
 
 it('OPS_PORT: one process answers operations there, and there only', async () => {
-  await expectSeparated(...(await urls(new Service('src/server/main.js', { OPS_PORT: '0' }))));
+  const service = new Service('src/server/main.js', { OPS_PORT: '0', HOST: '127.0.0.1' });
+  const [url, opsUrl] = await urls(service);
+  for (const line of [`Server listening at ${url}`, `Operations listening at ${opsUrl}`]) {
+    expect(service.lines(line)).toHaveLength(1);
+  }
+  await expectSeparated(url, opsUrl);
 });
 
 it('a crowd there is refused, and is none of the service', async () => {
@@ -120,5 +125,5 @@ it('one that is taken is told, with what to do', async () => {
 it('the same port as PORT is refused', async () => {
   const service = new Service('src/server/main.js', { PORT: '3456', OPS_PORT: '3456' });
   expect(await service.ended()).toBe(78);
-  expect(service.output).toContain('OPS_PORT must be another port than PORT (3456)');
+  expect(service.output).toContain('OPS_PORT must be a different port from PORT (3456)');
 });

@@ -63,6 +63,22 @@ describe('what is told of the past', () => {
     expect(ready(after.situation.workers).map(({ restarts }) => restarts)).toEqual([1, 1]);
   });
 
+  it('has each scaling, so that a worker that leaves in one is not taken for a fault', async () => {
+    const service = new Cluster({ DRAIN_IDLE_MS: '100', RELOAD_IDLE_MS: '100' });
+    const url = await service.started(2);
+    service.child.kill('SIGTTIN');
+    await service.started(3);
+    service.child.kill('SIGTTOU');
+    await service.logged('scaling', 2);
+    const viewer = await Viewer.at(url);
+    await viewer.until(({ situation }) => situation.scalings.length === 2);
+    const at = expect.any(Number);
+    expect(viewer.situation.scalings).toEqual([
+      { at, workers: 3 },
+      { at, workers: 2 },
+    ]);
+  });
+
   it('tells a worker that failed from one that left', async () => {
     const service = new Cluster();
     const url = await service.started(2);

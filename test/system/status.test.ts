@@ -56,6 +56,7 @@ describe.each(Object.entries(SCREENS))('/status on %s', (where, context) => {
     service.child.kill('SIGHUP');
     await state.getByText('a reload is under way').waitFor();
     const events = page.getByRole('list').filter({ hasText: 'Worker' });
+    await events.getByText('Reload started').waitFor();
     await events.getByText(/Reload done after/).waitFor();
     const told = await events.getByRole('listitem').allInnerTexts();
     const placeOf = (words: string) => told.findIndex((line) => line.includes(words));
@@ -70,6 +71,12 @@ describe.each(Object.entries(SCREENS))('/status on %s', (where, context) => {
     // Those of before the reload are gone.
     const charts = await page.getByRole('img').count();
     expect(await page.evaluate("uPlot.sync('status').plots.length")).toBe(charts);
+    service.child.kill('SIGTTIN');
+    await events.getByText('Scaled to 3 workers').waitFor();
+    // What one looks for is in sight, also on a phone.
+    const refused = page.locator('#workers td[data-name="Refused"]').first();
+    const { x = 0, width = 0 } = (await refused.boundingBox()) ?? {};
+    expect(x + width).toBeLessThanOrEqual(context.viewport.width);
     await page.mouse.move(0, 0);
     mkdirSync(SCREENSHOTS, { recursive: true });
     await page.screenshot({ path: path.join(SCREENSHOTS, `status on ${where}.png`), fullPage: true });
@@ -96,7 +103,9 @@ it('/status is read without seeing it, and finds the service again after a resta
   await expect(page.getByRole('table').ariaSnapshot()).resolves.toMatch(
     /columnheader "Latency, p99"[\s\S]*rowheader "single/,
   );
-  await expect(page.getByRole('img', { name: 'Chart: Requests' }).isVisible()).resolves.toBe(true);
+  // Nobody counts them without a supervisor.
+  await expect(page.getByRole('columnheader', { name: 'Predecessors lost' }).count()).resolves.toBe(0);
+  await expect(page.getByRole('img', { name: 'Chart: Requests', exact: true }).isVisible()).resolves.toBe(true);
   await expect(page.getByText('Latency (ms)', { exact: true }).isVisible()).resolves.toBe(true);
   first.child.kill('SIGTERM');
   expect(await first.ended()).toBe(0);

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify';
 import { REQUEST_ID_HEADER } from '../http/request-id.ts';
 import type { Requests } from '../http/requests.ts';
+import type { JsonSchema } from '../operations/api-reference/openapi.ts';
 import type { App } from '../types.ts';
 import { Busy } from './busy.ts';
 import { type Mistake, PROBLEM_TYPE, type Problem, problem } from './problem.ts';
@@ -12,11 +13,13 @@ const FRAMEWORK_ERRORS: Record<string, readonly [code: string, detail: string]> 
   FST_ERR_BAD_URL: ['PATH_MALFORMED', 'The path is not percent-encoded UTF-8.'],
   FST_ERR_MAX_PARAM_LENGTH: ['PATH_TOO_LONG', 'A part of the path is too long.'],
   FST_ERR_CTP_BODY_TOO_LARGE: ['BODY_TOO_LARGE', 'The body is larger than this service accepts.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['MEDIA_TYPE_UNSUPPORTED', 'The body has a content-type that is not read here.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['MEDIA_TYPE_UNSUPPORTED', 'The content-type of the body is not supported.'],
   FST_ERR_CTP_INVALID_JSON_BODY: ['BODY_MALFORMED', 'The body is not valid JSON.'],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['BODY_MALFORMED', 'The body is empty, which is not valid JSON.'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['BODY_MALFORMED', 'The body is not as long as content-length says.'],
 };
+
+const REQUIRED = 'is required';
 
 const NAME_MAX_CHARACTERS = 100;
 
@@ -39,7 +42,7 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
     reply.header('retry-after', retryAfter(error.retryAfterSeconds));
   } else if (status >= 500) requests.failed(reply, toError(error));
   const { code, detail, mistakes } = explain(error, status);
-  const body = problem(status, code, detail, request.id, mistakes);
+  const body = problem(status, code, detail + exampleFor(mistakes, request), request.id, mistakes);
   if (status === 500) sendPlain(reply, body);
   else reply.code(status).type(PROBLEM_TYPE).send(JSON.stringify(body));
 }
@@ -69,10 +72,20 @@ function explain(error: unknown, status: number): Explanation {
   };
 }
 
+/** Where something is missing in the query, as in what somebody sees who opens the route in a browser: a request that would do. */
+function exampleFor(mistakes: readonly Mistake[] | undefined, { routeOptions }: FastifyRequest): string {
+  const missing = mistakes?.find((mistake) => mistake.in === 'query' && mistake.detail === REQUIRED);
+  if (missing === undefined) return '';
+  const name = missing.pointer.slice(1);
+  const { properties = {} } = (routeOptions.schema?.querystring ?? {}) as JsonSchema;
+  const [example] = properties[name]?.examples ?? [];
+  return example === undefined ? '' : `, as in ${routeOptions.url}?${name}=${example}; /docs describes every route`;
+}
+
 function mistakeOf({ keyword, instancePath, params, message = 'is wrong' }: Failure, part: Mistake['in']): Mistake {
   switch (keyword) {
     case 'required':
-      return { in: part, pointer: `${instancePath}/${params.missingProperty}`, detail: 'is required' };
+      return { in: part, pointer: `${instancePath}/${params.missingProperty}`, detail: REQUIRED };
     case 'additionalProperties':
       return { in: part, pointer: `${instancePath}/${token(params.additionalProperty)}`, detail: 'is not known here' };
     default:

@@ -31,7 +31,7 @@ export function answerUnmatched(app: App, opsPort: OpsPort | undefined): void {
       return reply.code(404).type(PROBLEM_TYPE).send(JSON.stringify(body));
     }
     const allow = allowed.sort().join(', ');
-    const body = problem(405, 'METHOD_NOT_ALLOWED', `This path answers ${allow}.`, request.id);
+    const body = problem(405, 'METHOD_NOT_ALLOWED', `This path supports ${allow} only.`, request.id);
     return reply.code(405).header('allow', allow).type(PROBLEM_TYPE).send(JSON.stringify(body));
   };
 

@@ -14,7 +14,7 @@ const MISTAKE_SCHEMA = {
     line: {
       type: 'integer',
       minimum: 1,
-      description: 'Where that part is many documents, one a line: in which of them.',
+      description: 'If that part has one document per line: which of them.',
     },
     detail: { type: 'string' },
   },
@@ -27,9 +27,9 @@ export const PROBLEM_SCHEMA = {
   required: ['type', 'title', 'status', 'code', 'detail', 'instance'],
   properties: {
     type: { const: 'about:blank' },
-    title: { type: 'string', description: 'What the status means.' },
+    title: { type: 'string', description: 'The meaning of the status.' },
     status: { type: 'integer', minimum: 400, maximum: 599 },
-    code: { type: 'string', description: 'Stable, and made for programs, where the detail is made for people.' },
+    code: { type: 'string', description: 'For programs: it does not change. The detail is for people.' },
     detail: { type: 'string' },
     instance: { type: 'string', description: 'The id of the request, as in the log and in x-request-id.' },
     errors: { type: 'array', items: MISTAKE_SCHEMA },

@@ -2,28 +2,30 @@ import type { Plugin } from '../types.ts';
 
 const NAME_MAX_CHARACTERS = 100;
 
-const greets = {
-  200: {
-    description: 'The greeting.',
-    content: { 'text/plain': { schema: { type: 'string' }, example: 'Hello John!!!' } },
-  },
-} as const;
+function greets(example: string) {
+  const content = { 'text/plain': { schema: { type: 'string' }, example } } as const;
+  return { 200: { description: 'The greeting.', content } } as const;
+}
 
 /** Greets: `GET /hello` → `Hello World !!!`, `GET /hello/John` → `Hello John!!!`. */
 export const hello: Plugin = (app, _options, done) => {
-  app.get('/hello', { schema: { summary: 'Greets the world', response: greets } }, () => greeting(''));
+  app.get('/hello', { schema: { summary: 'Greet the world', response: greets('Hello World !!!') } }, () =>
+    greeting(''),
+  );
 
   app.get(
     '/hello/:name',
     {
       schema: {
-        summary: 'Greets somebody',
+        summary: 'Greet someone by name',
         params: {
           type: 'object',
           required: ['name'],
-          properties: { name: { type: 'string', maxLength: NAME_MAX_CHARACTERS, description: 'In any script.' } },
+          properties: {
+            name: { type: 'string', maxLength: NAME_MAX_CHARACTERS, description: 'In any script.', examples: ['John'] },
+          },
         } as const,
-        response: greets,
+        response: greets('Hello John!!!'),
       },
       // Measured in its shorter form: é is one character, also when it arrives as e and an accent, and so is क़, of which
       // composing makes two.

@@ -3,18 +3,24 @@ import type { Plugin } from '../types.ts';
 
 const options = {
   schema: {
-    summary: 'A uniformly random whole number',
+    summary: 'Draw a uniformly random whole number',
     querystring: {
       type: 'object',
       required: ['number'],
       // crypto.randomInt draws from fewer than 2^48 numbers, and both ends are among them here.
       properties: {
-        number: { type: 'integer', minimum: 0, maximum: 2 ** 48 - 2, description: 'The largest that may come.' },
+        number: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 2 ** 48 - 2,
+          description: 'The largest number that may be drawn.',
+          examples: [27],
+        },
       },
     },
     response: {
       200: {
-        description: 'From 0 to `number`, both included.',
+        description: 'A number from 0 to `number`, both included.',
         content: { 'text/plain': { schema: { type: 'string', pattern: '^\\d+$' }, example: '13' } },
       },
     },

@@ -1,9 +1,9 @@
 export const live = {
-  summary: 'Does the process turn?',
+  summary: 'Liveness: whether the process responds',
   response: {
     200: {
       type: 'object',
-      description: 'It does.',
+      description: 'The event loop is running.',
       additionalProperties: false,
       required: ['status'],
       properties: { status: { const: 'ok' } },
@@ -19,15 +19,18 @@ const readiness = {
   required: ['status'],
   properties: {
     status: { enum: [...state.enum, 'unavailable'] },
-    failing: { type: 'array', items: { type: 'string' }, description: 'What is not there of what the service needs.' },
+    failing: { type: 'array', items: { type: 'string' }, description: 'The dependencies that are unavailable.' },
   },
 } as const;
 
 export const ready = {
-  summary: 'Does it take requests?',
+  summary: 'Readiness: whether requests may be sent here',
   response: {
-    200: { ...readiness, description: 'It does.' },
-    503: { ...readiness, description: 'It starts or drains, or something that it needs is not there.' },
+    200: { ...readiness, description: 'The process is ready.' },
+    503: {
+      ...readiness,
+      description: 'The process is starting or draining, or something it depends on is unavailable.',
+    },
   },
 } as const;
 
@@ -48,11 +51,11 @@ const report = {
     },
     version: { type: 'string' },
     node: { type: 'string' },
-    worker: { type: 'string', description: 'Which of several processes has answered.' },
+    worker: { type: 'string', description: 'Which of several processes answered.' },
     pid: { type: 'integer' },
     lastReload: {
       type: 'object',
-      description: 'How the last rolling reload went, where there was one.',
+      description: 'How the last rolling reload went, if there was one.',
       additionalProperties: false,
       required: ['result', 'at', 'ms'],
       properties: {
@@ -67,9 +70,9 @@ const report = {
 } as const;
 
 export const healthy = {
-  summary: 'What is known of the process that answers',
+  summary: 'Health of the process that answers, for people',
   response: {
-    200: { ...report, description: 'It takes requests.' },
-    503: { ...report, description: 'It does not.' },
+    200: { ...report, description: 'The process is ready.' },
+    503: { ...report, description: 'The process is not ready.' },
   },
 } as const;

@@ -18,7 +18,7 @@ export type MetricsOptions = {
 };
 
 const telling = {
-  summary: "Metrics of all processes, in Prometheus' text format",
+  summary: 'Metrics of all processes in Prometheus’ text format',
   response: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: { type: 'string' } } } } },
 } as const;
 

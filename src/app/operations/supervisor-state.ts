@@ -31,6 +31,16 @@ export type Reload = {
   /** null while it runs. */
   readonly ms: number | null;
   readonly result: LastReload['result'] | null;
+  /** Why it failed. */
+  readonly reason?: string | undefined;
+};
+
+/** A worker more or less was asked for. */
+export type Scaling = {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** How many were wanted from then on. */
+  readonly workers: number;
 };
 
 /** What the supervisor tells its workers of itself, so that each can tell it to operators. */
@@ -42,5 +52,7 @@ export type SupervisorState = {
   readonly lastReload: LastReload | undefined;
   /** The last ones, the oldest first. */
   readonly recentReloads: readonly Reload[];
+  /** The last ones, the oldest first; a supervisor that is older than its workers may not tell. */
+  readonly recentScalings?: readonly Scaling[];
   readonly workers: readonly SupervisedWorker[];
 };

@@ -41,6 +41,13 @@ describe.each(['/random', '/'])('GET %s?number=N', (path) => {
     });
   });
 
+  it('shows whoever gives no number what to ask', async () => {
+    const { app } = await readyApp();
+    expect((await app.inject(path)).json().detail).toBe(
+      `query/number is required, as in ${path}?number=27; /docs describes every route`,
+    );
+  });
+
   it('stays from 0 to the number, both included, however large', async () => {
     const { app } = await readyApp({ logLevel: 'silent' });
     expect((await app.inject(`${path}?number=0`)).body).toBe('0');

@@ -37,6 +37,7 @@ describe('a route', () => {
     });
     const { paths } = (await app.inject('/openapi.json')).json();
     expect(paths['/notes/{id}'].put).toEqual({
+      tags: ['service'],
       summary: 'Changes a note',
       parameters: [{ name: 'id', in: 'path', required: true, description: 'Its number.', schema: { type: 'integer' } }],
       requestBody: {
@@ -70,6 +71,28 @@ describe('a route', () => {
   });
 });
 
+describe('the order of the reference', () => {
+  const listed = (document: { paths: object }) => Object.keys(document.paths);
+
+  it('is what the service is for, the reference itself, and operations', async () => {
+    const paths = listed(await shippedDocument());
+    expect(paths.indexOf('/docs')).toBeGreaterThan(paths.indexOf('/hello'));
+    expect(paths.indexOf('/livez')).toBeGreaterThan(paths.indexOf('/docs'));
+  });
+
+  it('has nothing in it that only the status page loads', async () => {
+    expect(listed(await shippedDocument()).filter((url) => url.startsWith('/status'))).toEqual(['/status']);
+  });
+
+  it('ends before operations where those are answered on another port', async () => {
+    const { app } = await readyApp({ opsPort: 0 });
+    const document = (await app.inject('/openapi.json')).json();
+    expect(listed(document)).toContain('/docs');
+    expect(listed(document)).not.toContain('/livez');
+    expect(document.tags.map(({ name }: { name: string }) => name)).not.toContain('operations');
+  });
+});
+
 describe('/docs', () => {
   it('is a page that loads nothing, and is allowed to load nothing', async () => {
     const { app } = await readyApp();
@@ -84,6 +107,26 @@ describe('/docs', () => {
     expect(links.filter((address) => !address.startsWith('#')).sort()).toEqual(['data:,', 'openapi.json']);
   });
 
+  it('has a command for each operation, with the examples of its schema', async () => {
+    const { app } = await readyApp({}, (extended) => {
+      const name = { type: 'string', examples: ["d'Arc"] } as const;
+      const params = { type: 'object', properties: { name } } as const;
+      const needed = {
+        type: 'object',
+        required: ['n'],
+        properties: { n: { type: 'integer', examples: [27] } },
+      } as const;
+      const content = { 'application/json': { schema: { type: 'object' }, example: { isIt: "it's" } } } as const;
+      extended.put('/y/:name', { schema: { params, querystring: needed, requestBody: { content } } }, () => 'y');
+    });
+    const { body } = await app.inject('/docs');
+    const shown = body.replaceAll(/&#(\d+);/g, (_all, code) => String.fromCharCode(Number(code)));
+    expect(shown).toContain('<pre>curl localhost:3000/livez</pre>');
+    expect(shown).toContain(
+      `<pre>curl -X PUT 'localhost:3000/y/d'\\''Arc?n=27' -H 'content-type: application/json' -d '{"isIt":"it'\\''s"}'</pre>`,
+    );
+  });
+
   it('shows each operation, and what is in the document as text', async () => {
     const { app } = await readyApp({}, (extended) => {
       extended.get('/x', { schema: { summary: '<script>alert(1)</script> & more' } }, () => 'x');
@@ -91,6 +134,7 @@ describe('/docs', () => {
     const { text } = await supertest(app.server).get('/docs').expect(200);
     expect(text).toContain('<code><b>GET</b> /livez</code>');
     expect(text).toContain('<code><b>GET</b> /greet/{name}</code>');
+    expect(text).toContain('<h2>operations</h2>');
     expect(text).toContain('&#60;script&#62;alert(1)&#60;/script&#62; &#38; more');
   });
 });

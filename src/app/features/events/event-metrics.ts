@@ -88,11 +88,9 @@ export class EventMetrics {
       ],
     });
     vitals.add({
-      title: 'Event writer',
+      title: 'Requests with events, waiting to be stored',
       unit: 'number',
-      series: [
-        { label: 'requests that wait', vital: level('events_waiting', () => this.#queue.requests), combine: sum },
-      ],
+      series: [{ label: 'waiting', vital: level('events_waiting', () => this.#queue.requests), combine: sum }],
     });
   }
 

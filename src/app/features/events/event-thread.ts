@@ -184,7 +184,7 @@ export class EventThread {
         for (const answer of message.answers) this.#deliver(answer);
         break;
       case 'up':
-        if (this.#state === 'down') this.#log.info('the store of the events works again');
+        if (this.#state === 'down') this.#log.info('the event store works again');
         if (this.#state !== 'closed') this.#state = 'up';
         this.#wasOpen = true;
         this.#opening?.resolve();
@@ -206,12 +206,9 @@ export class EventThread {
     if (!this.#wasOpen) {
       // Why it could not be opened is what to mend, not that its thread ended then.
       if (this.#state === 'down') return;
-      this.#log.error({ reason }, 'the store of the events cannot be opened');
+      this.#log.error({ reason }, 'the event store cannot be opened');
     } else if (this.#state !== 'down' || this.#reason !== reason) {
-      this.#log.error(
-        { reason },
-        'the store of the events does not work; it is opened again as soon as that is possible',
-      );
+      this.#log.error({ reason }, 'the event store does not work; it is reopened as soon as that is possible');
     }
     this.#state = 'down';
     this.#reason = reason;

@@ -109,9 +109,5 @@ function isGzipped(encoding: string | undefined, reply: FastifyReply): boolean {
   if (name === 'gzip' || name === 'x-gzip') return true;
   // RFC 9110, 15.5.16.
   reply.header('accept-encoding', 'gzip');
-  throw new Refusal(
-    415,
-    'ENCODING_UNSUPPORTED',
-    'The body has a content-encoding that is not read here: send it as gzip.',
-  );
+  throw new Refusal(415, 'ENCODING_UNSUPPORTED', 'The content-encoding of the body is not supported: send it as gzip.');
 }

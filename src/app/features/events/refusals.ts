@@ -33,7 +33,7 @@ export function unavailable(): Busy {
 export function cannotOpen(url: string, reason: string): Error {
   // Neither user nor password, nor options, which may have one in them.
   const shown = url.startsWith('file:') ? url : hostOf(new URL(url));
-  return Object.assign(new Error(`Cannot open the store of the events, ${shown} (DATABASE_URL): ${reason}`), {
+  return Object.assign(new Error(`Cannot open the event store, ${shown} (DATABASE_URL): ${reason}`), {
     code: 'CANNOT_OPEN_STORE',
   });
 }

@@ -17,24 +17,30 @@ const options = {
   // By the queue of the pool.
   config: { boundsItself: true },
   schema: {
-    summary: 'Sorts random numbers in a thread',
+    summary: 'Sort random numbers in a thread',
     querystring: {
       type: 'object',
       required: ['count'],
       properties: {
-        count: { type: 'integer', minimum: 1, maximum: COUNT_MAX, default: 1_000_000, description: 'How many.' },
+        count: {
+          type: 'integer',
+          minimum: 1,
+          maximum: COUNT_MAX,
+          default: 1_000_000,
+          description: 'How many numbers to sort.',
+        },
       },
     },
     response: {
       200: {
         type: 'object',
-        description: 'They are sorted.',
+        description: 'What was sorted, and how long it took.',
         additionalProperties: false,
         required: ['first', 'count', 'elapsedMs'],
         properties: {
-          first: { type: 'number', minimum: 0, description: 'The smallest of them.' },
+          first: { type: 'number', minimum: 0, description: 'The smallest of the numbers.' },
           count: { type: 'integer' },
-          elapsedMs: { type: 'number', minimum: 0, description: 'What the thread took.' },
+          elapsedMs: { type: 'number', minimum: 0, description: 'How long the thread took, in milliseconds.' },
         },
       },
     },

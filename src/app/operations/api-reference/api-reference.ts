@@ -1,9 +1,9 @@
 import type { RouteOptions } from 'fastify';
+import { defaults } from '../../../config/settings.ts';
 import { lateModule } from '../../late-modules.ts';
 import { lazily } from '../../lazily.ts';
 import type { App, Plugin } from '../../types.ts';
 import type { About } from './document.ts';
-import type { OpenApi } from './openapi.ts';
 
 const documents = lateModule(() => import('./document.ts'));
 const pages = lateModule(() => import('./page.ts'));
@@ -21,24 +21,33 @@ export function listRoutes(app: App): readonly RouteOptions[] {
 export type ApiReferenceOptions = {
   readonly routes: readonly RouteOptions[];
   readonly about: About;
+  /** Whether operations are answered where the reference is. */
+  readonly hasOperations: boolean;
 };
 
 /**
  * `/openapi.json`, the service as OpenAPI 3.1, and `/docs`, the same as a page for people. Each is made, and what makes it loaded,
  * when it is first asked for: most processes never are. They are for those who use the service, and so on the port that they use.
  */
-export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }, done) => {
-  const document = lazily(() => makeDocument(routes, about));
-  const page = lazily(async () => (await pages()).makePage(await document()));
+export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about, hasOperations }, done) => {
+  const isListed = ({ schema, config }: RouteOptions) =>
+    schema?.hide !== true && (hasOperations || config?.isOperation !== true);
+  const document = lazily(async () => (await documents()).openApiOf(routes.filter(isListed), about));
+  const page = lazily(async () => {
+    const { port = defaults.port } = Object(app.server.address());
+    return (await pages()).makePage(await document(), `localhost:${port}`);
+  });
   const config = { isTraced: false };
+  const tags = ['reference'] as const;
 
   app.get(
     '/openapi.json',
     {
       config,
       schema: {
-        summary: 'This API, as OpenAPI 3.1',
-        response: { 200: { type: 'object', description: 'For programs that read OpenAPI.' } },
+        summary: 'This reference as OpenAPI 3.1',
+        tags,
+        response: { 200: { type: 'object', description: 'The OpenAPI document.' } },
       } as const,
     },
     async (_request, reply) => {
@@ -52,7 +61,8 @@ export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }
     {
       config,
       schema: {
-        summary: 'This API, as a page for people',
+        summary: 'This reference as a page',
+        tags,
         response: { 200: { description: 'The page.', content: { 'text/html': { schema: { type: 'string' } } } } },
       } as const,
     },
@@ -64,8 +74,3 @@ export const apiReference: Plugin<ApiReferenceOptions> = (app, { routes, about }
   );
   done();
 };
-
-async function makeDocument(routes: readonly RouteOptions[], about: About): Promise<OpenApi> {
-  const { openApiOf } = await documents();
-  return openApiOf(routes, about);
-}

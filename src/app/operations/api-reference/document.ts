@@ -7,7 +7,14 @@ import type { Answer, Content, Header, JsonSchema, OpenApi, Operation, Parameter
 /** What the document tells of the service as a whole: package.json has it. */
 export type About = { readonly name: string; readonly description: string; readonly version: string };
 
-export const OPERATIONS_TAG = 'operations';
+const OPERATIONS_TAG = 'operations';
+
+/** In the order in which they are listed. */
+const TAGS = [
+  { name: 'service', description: 'What the service is for.' },
+  { name: 'reference', description: 'This description of the service.' },
+  { name: OPERATIONS_TAG, description: 'For whoever runs the service, and for what watches it.' },
+];
 
 /** OpenAPI 3.1 has no other methods. */
 const METHODS: readonly string[] = ['GET', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'HEAD', 'PATCH', 'TRACE'];
@@ -16,13 +23,13 @@ const METHODS: readonly string[] = ['GET', 'PUT', 'POST', 'DELETE', 'OPTIONS', '
 const IN_PATH = /:(\w+)(?:\([^/]*\))?\??|(\*)/g;
 
 const REQUEST_ID: Header = {
-  description: 'The id of the request, as in the log: the one that the client sent, if it was well-formed.',
+  description: 'The id of the request, as in the log: the client’s own, if it sent a well-formed one.',
   required: true,
   schema: { type: 'string' },
 };
 
 const RETRY_AFTER: Header = {
-  description: 'After how many seconds to ask again.',
+  description: 'How many seconds to wait before trying again.',
   required: true,
   schema: { type: 'integer', minimum: 0 },
 };
@@ -39,8 +46,13 @@ const PROBLEM: Answer = {
 /** The service as OpenAPI 3.1, which takes JSON Schema as it is: what the routes validate with is what is documented. */
 export function openApiOf(routes: readonly RouteOptions[], { name, description, version }: About): OpenApi {
   const paths: Record<string, Record<string, Operation>> = {};
-  // What the service is for comes first.
-  for (const route of routes.toSorted((one, other) => Number(isOperation(one)) - Number(isOperation(other)))) {
+  // Tags of features come first, whatever they are.
+  const rank = (route: RouteOptions) =>
+    Math.max(
+      0,
+      TAGS.findIndex(({ name }) => name === tagsOf(route)[0]),
+    );
+  for (const route of routes.toSorted((one, other) => rank(one) - rank(other))) {
     const path = templateOf(route.url);
     for (const method of [route.method].flat().filter((each) => METHODS.includes(each))) {
       paths[path] = { ...paths[path], [method.toLowerCase()]: operationOf(method, route) };
@@ -49,6 +61,7 @@ export function openApiOf(routes: readonly RouteOptions[], { name, description, 
   return {
     openapi: '3.1.1',
     info: { title: name, description, version },
+    tags: TAGS.filter((tag) => routes.some((route) => tagsOf(route).includes(tag.name))),
     paths,
     components: {
       schemas: { Problem: PROBLEM_SCHEMA },
@@ -73,7 +86,7 @@ function operationOf(method: string, route: RouteOptions): Operation {
   const { summary, description, body, requestBody, response } = route.schema ?? {};
   const content = requestBody?.content ?? (body === undefined ? undefined : contentOf(body));
   return {
-    ...(isOperation(route) && { tags: [OPERATIONS_TAG] }),
+    tags: tagsOf(route),
     ...(summary !== undefined && { summary }),
     ...(description !== undefined && { description }),
     parameters: parametersOf(route.url, route.schema ?? {}),
@@ -85,11 +98,11 @@ function operationOf(method: string, route: RouteOptions): Operation {
 /** What any such route may answer: the service does, around it. A route's own are in its schema. */
 function errorsOf(method: string, route: RouteOptions): Record<string, Ref> {
   return {
-    400: problemOf('The request is malformed, or not as described here.'),
+    400: problemOf('The request is malformed, or does not match this description.'),
     ...(route.url.match(IN_PATH) && { 414: problemOf('A part of the path is too long.') }),
     ...(!BODILESS.has(method) && {
-      413: problemOf('The body is larger than is accepted.'),
-      415: problemOf('The body has a type or an encoding that is not read here.'),
+      413: problemOf('The body is too large.'),
+      415: problemOf('The content type or encoding of the body is not supported.'),
     }),
     500: problemOf('The service failed. Quote the instance when you report it.'),
     ...(!isOperation(route) && {
@@ -139,6 +152,10 @@ function contentOf(schema: unknown): Content | undefined {
   const { content, type } = schema as { content?: Content; type?: string };
   if (content || type === undefined || type === 'null') return content;
   return { 'application/json': { schema: schema as JsonSchema } };
+}
+
+function tagsOf(route: RouteOptions): readonly string[] {
+  return route.schema?.tags ?? [isOperation(route) ? OPERATIONS_TAG : 'service'];
 }
 
 function isOperation(route: RouteOptions): boolean {

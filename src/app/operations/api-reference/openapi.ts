@@ -6,6 +6,7 @@ export type JsonSchema = {
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly default?: unknown;
+  readonly examples?: readonly unknown[];
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
@@ -42,7 +43,7 @@ export type Parameter = {
 export type RequestBody = { readonly required?: boolean; readonly description?: string; readonly content: Content };
 
 export type Operation = {
-  readonly tags?: readonly string[];
+  readonly tags: readonly string[];
   readonly summary?: string;
   readonly description?: string;
   readonly parameters: readonly Parameter[];
@@ -54,6 +55,7 @@ export type Operation = {
 export type OpenApi = {
   readonly openapi: '3.1.1';
   readonly info: { readonly title: string; readonly description: string; readonly version: string };
+  readonly tags: readonly { readonly name: string; readonly description: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
     readonly schemas: Readonly<Record<string, JsonSchema>>;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Html, html, htmlPage } from '../html.ts';
 import { pagePolicy } from '../page-policy.ts';
-import { OPERATIONS_TAG } from './document.ts';
+import { curlCommand } from './curl.ts';
 import type { Answer, Content, Header, OpenApi, Operation, Parameter, Ref } from './openapi.ts';
 import { schemaWords } from './schema-words.ts';
 
@@ -11,13 +11,17 @@ const STYLE = ['../page.css', 'reference.css']
 
 type Entry = { readonly method: string; readonly path: string; readonly operation: Operation };
 
-/** The API as a page that is all there is: no script, no font, no picture. It is read on phones and in the dark, too. */
-export function makePage(document: OpenApi): { readonly html: string; readonly policy: string } {
+/**
+ * The API as a page that is all there is: no script, no font, no picture. It is read on phones and in the dark, too.
+ *
+ * @param base where examples ask
+ */
+export function makePage(document: OpenApi, base: string): { readonly html: string; readonly policy: string } {
   const { title, version, description } = document.info;
   const entries = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, operation]) => ({ method, path, operation })),
   );
-  const isForOperators = ({ operation }: Entry) => operation.tags?.includes(OPERATIONS_TAG) === true;
+  const tags = [...new Set(entries.flatMap(({ operation }) => operation.tags))];
   const schemas = Object.entries(document.components.schemas);
   const content = html`<header>
 <h1>${title} <small>${version}</small></h1>
@@ -25,11 +29,14 @@ export function makePage(document: OpenApi): { readonly html: string; readonly p
 <p><a href="openapi.json">openapi.json</a></p>
 </header>
 <nav>
-<ul>${entries.filter((entry) => !isForOperators(entry)).map(link)}</ul>
-<ul>${entries.filter(isForOperators).map(link)}</ul>
+${tags.map(
+  (tag) => html`<h2>${tag}</h2>
+<ul>${entries.filter(({ operation }) => operation.tags.includes(tag)).map(link)}</ul>`,
+)}
+<h2>schemas</h2>
 <ul>${schemas.map(([name]) => html`<li><a href="#${name}">${name}</a>`)}</ul>
 </nav>
-<main>${entries.map(section)}${schemas.map(
+<main>${entries.map((entry) => section(entry, base))}${schemas.map(
     ([name, schema]) => html`<section id="${name}"><h2>${name}</h2>${schemaWords(schema)}</section>`,
   )}</main>`;
   return { html: htmlPage(`${title} ${version}`, STYLE, content), policy: pagePolicy(STYLE, false) };
@@ -39,13 +46,14 @@ function link({ method, path }: Entry): Html {
   return html`<li><a href="#${method}-${path}"><code><b>${method.toUpperCase()}</b> ${path}</code></a>`;
 }
 
-function section({ method, path, operation }: Entry): Html {
+function section({ method, path, operation }: Entry, base: string): Html {
   const { summary, description, parameters, requestBody, responses } = operation;
   return html`
 <section id="${method}-${path}">
 <h2><code><b>${method.toUpperCase()}</b> ${path}</code></h2>
 ${summary && html`<p><strong>${summary}</strong></p>`}
 ${description && html`<p>${description}</p>`}
+<pre>${curlCommand(base, method, path, operation)}</pre>
 ${parameters.length > 0 && html`<h3>Parameters</h3><dl>${parameters.map(parameterRow)}</dl>`}
 ${requestBody && html`<h3>Body</h3>${contentRows(requestBody.content)}`}
 <h3>Answers</h3>

@@ -1,6 +1,6 @@
 import type { LifecycleState } from '../../lifecycle.ts';
 import type { Unit } from '../../vitals.ts';
-import type { Reload } from '../supervisor-state.ts';
+import type { Reload, Scaling } from '../supervisor-state.ts';
 
 /** As numbers: of all series, in the order of the panels. */
 export type Point = {
@@ -38,6 +38,7 @@ export type Situation = {
   readonly workers: readonly WorkerRow[];
   readonly marks: readonly Mark[];
   readonly reloads: readonly Reload[];
+  readonly scalings: readonly Scaling[];
 };
 
 /** Sent first, with all that is kept. */

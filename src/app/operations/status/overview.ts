@@ -47,14 +47,15 @@ export class Overview {
   async since(second: number): Promise<Situation> {
     const recorded = await this.#read();
     const now = Date.now();
+    const { recentReloads = [], recentScalings = [] } = this.#supervisor() ?? {};
+    const oldest = now - 1000 * SECONDS_KEPT;
     return {
       now,
       points: await this.#points(recorded, second, Math.floor(now / 1000)),
       workers: this.#workers(recorded, now),
       marks: marksOf(recorded, now),
-      reloads: (this.#supervisor()?.recentReloads ?? []).filter(
-        ({ startedAt }) => startedAt > now - 1000 * SECONDS_KEPT,
-      ),
+      reloads: recentReloads.filter(({ startedAt }) => startedAt > oldest),
+      scalings: recentScalings.filter(({ at }) => at > oldest),
     };
   }
 

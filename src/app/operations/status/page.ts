@@ -28,7 +28,7 @@ export function makePage({ name, version }: { readonly name: string; readonly ve
 <p id="state" role="status">Connecting…</p>
 </header>
 <main>
-<noscript><p>This page is live, and needs JavaScript. The same is told to programs at <a href="metrics">/metrics</a>.</p></noscript>
+<noscript><p>This live page needs JavaScript. The same figures, for programs, are at <a href="metrics">/metrics</a>.</p></noscript>
 <dl id="headlines" aria-label="Now"></dl>
 <section>
 <h2 id="workers-title">Workers</h2>
@@ -39,7 +39,17 @@ export function makePage({ name, version }: { readonly name: string; readonly ve
 </table>
 </div>
 </section>
-<section id="charts" aria-label="The last 15 minutes"></section>
+<section aria-labelledby="charts-title">
+<h2 id="charts-title">The last 15 minutes</h2>
+<ul id="marks" aria-label="Marks in the charts">
+<li class="reload">reload
+<li class="reload-failed">failed reload
+<li class="ready">a worker became ready
+<li class="left">a worker left
+<li class="lost">a worker was lost
+</ul>
+<div id="charts"></div>
+</section>
 <section aria-labelledby="events-title">
 <h2 id="events-title">What happened</h2>
 <ol id="events"></ol>

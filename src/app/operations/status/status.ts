@@ -1,5 +1,4 @@
 import type { FastifyReply } from 'fastify';
-import { problemOf } from '../../errors/problem.ts';
 import { Refusal } from '../../errors/refusal.ts';
 import { lateModule } from '../../late-modules.ts';
 import { lazily } from '../../lazily.ts';
@@ -21,28 +20,12 @@ export type StatusOptions = {
 };
 
 const showing = {
-  summary: 'The service as it is just now, and was in the last quarter of an hour: a live page for people',
+  summary: 'Live status page: all processes, the last 15 minutes',
   response: { 200: { description: 'The page.', content: { 'text/html': { schema: { type: 'string' } } } } },
 } as const;
 
-const loading = {
-  summary: 'What that page loads',
-  response: {
-    200: { description: 'The script.', content: { 'text/javascript': { schema: { type: 'string' } } } },
-    404: problemOf('That is none of its scripts.'),
-  },
-} as const;
-
-const streaming = {
-  summary: 'What that page shows, as it happens',
-  response: {
-    200: {
-      description: 'Events: first `beginning`, then `second` each second.',
-      content: { 'text/event-stream': { schema: { type: 'string' } } },
-    },
-    503: { $ref: '#/components/responses/Unavailable', description: 'Too many viewers.' },
-  },
-} as const;
+/** What the page loads is no interface for anybody else. */
+const internal = { hide: true } as const;
 
 /** `/status`, a live page of all processes of the service, whichever is asked: docs/decisions/0016-status.md. */
 export const status: Plugin<StatusOptions> = (app, options, done) => {
@@ -69,7 +52,7 @@ export const status: Plugin<StatusOptions> = (app, options, done) => {
 
   app.get<{ Params: { script: string } }>(
     '/status/scripts/:script',
-    { config, schema: loading },
+    { config, schema: internal },
     async (request, reply) => {
       const { scriptOf } = await pages();
       const script = scriptOf(request.params.script);
@@ -80,7 +63,7 @@ export const status: Plugin<StatusOptions> = (app, options, done) => {
 
   app.get(
     '/status/stream',
-    { config, exposeHeadRoute: false, schema: streaming },
+    { config, exposeHeadRoute: false, schema: internal },
     async (request, reply: FastifyReply) => {
       const events = await (await makeViewers()).add(request.signal);
       app.requests.lasts(reply);

@@ -104,7 +104,7 @@ export class Viewers {
         if (told) this.#tell(stream, told);
       }
     } catch (error) {
-      this.#log.warn({ err: error }, 'what /status shows cannot be told');
+      this.#log.warn({ err: error }, '/status cannot be updated');
     }
     this.#timer = this.#streams.size === 0 || this.#isEnding ? undefined : atNextSecond(() => this.#tellAll());
   }

@@ -40,7 +40,7 @@ describe('a process whose store cannot be opened', () => {
     mkdirSync(file, { recursive: true });
     const service = new Service(entry, { DATABASE_URL: `file:${file}`, WORKERS: '2' });
     expect(await service.ended()).toBe(1);
-    expect(service.output).toContain('Cannot open the store of the events');
+    expect(service.output).toContain('Cannot open the event store');
     expect(service.output).toContain('check that it is a file');
     expect(service.lines('ready')).toEqual([]);
   });

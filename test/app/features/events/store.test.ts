@@ -35,7 +35,7 @@ async function whyNotReady(databaseUrl: string): Promise<unknown> {
 }
 
 onEachStore(({ newUrl, connect, lock, neededTable, makeNewer }) => {
-  describe('the store of the events', () => {
+  describe('the event store', () => {
     it('is made when it is not there, and is there again for the next process', async () => {
       const databaseUrl = await newUrl();
       const { app, post } = await storingApp(databaseUrl);
@@ -175,7 +175,7 @@ onEachStore(({ newUrl, connect, lock, neededTable, makeNewer }) => {
       expect(await (await fetch(`${url}/health`)).json()).toMatchObject({
         checks: { events: { status: 'unavailable', reason: expect.stringContaining(neededTable) } },
       });
-      expect(log.some(({ level, msg }) => level === 'error' && msg?.startsWith('the store of the events'))).toBe(true);
+      expect(log.some(({ level, msg }) => level === 'error' && msg?.startsWith('the event store'))).toBe(true);
       expect(await status('/livez')).toBe(200);
       expect(await status('/greet/John')).toBe(200);
       await other.query(`ALTER TABLE away RENAME TO ${neededTable}`);
@@ -209,7 +209,9 @@ describe('an SQLite database that cannot be opened keeps the app from getting re
   it.runIf(process.platform === 'linux')('where no folder can be made', async () => {
     expect(await whyNotReady('file:/proc/none/here/events.db')).toMatchObject({
       code: 'CANNOT_OPEN_STORE',
-      message: expect.stringContaining('the folder /proc/none cannot be made: correct the path, or make the folder'),
+      message: expect.stringContaining(
+        'the folder /proc/none cannot be created: correct the path, or create the folder',
+      ),
     });
   });
 
@@ -219,8 +221,8 @@ describe('an SQLite database that cannot be opened keeps the app from getting re
     writeFileSync(path.dirname(file), '');
     const app = buildApp({ databaseUrl: `file:${file}` }, { log });
     onTestFinished(() => app.close());
-    await expect(app.ready()).rejects.toThrow('cannot be made');
-    expect(lines.map(({ msg }) => msg)).toEqual(['the store of the events cannot be opened']);
+    await expect(app.ready()).rejects.toThrow('cannot be created');
+    expect(lines.map(({ msg }) => msg)).toEqual(['the event store cannot be opened']);
   });
 
   it('a file that is no database', async () => {
@@ -229,9 +231,7 @@ describe('an SQLite database that cannot be opened keeps the app from getting re
     writeFileSync(file, 'x'.repeat(10_000));
     expect(await whyNotReady(`file:${file}`)).toMatchObject({
       code: 'CANNOT_OPEN_STORE',
-      message: expect.stringMatching(
-        /Cannot open the store of the events, file:.* \(DATABASE_URL\): .*no SQLite database/,
-      ),
+      message: expect.stringMatching(/Cannot open the event store, file:.* \(DATABASE_URL\): .*no SQLite database/),
     });
   });
 

@@ -147,7 +147,7 @@ export async function migrate(client) {
   const version = await versionOf(client);
   if (version > STEPS.length) {
     throw new StoreError(
-      `it was made by a newer version of this service (schema ${version}, and this one knows ${STEPS.length}): start that version`,
+      `it was made by a newer version of this service (schema ${version}, and this version knows ${STEPS.length}): start the newer one`,
     );
   }
   if (version === 0) {

@@ -69,7 +69,7 @@ export function migrate(database) {
     const version = versionOf(database);
     if (version > STEPS.length) {
       throw new StoreError(
-        `it was made by a newer version of this service (schema ${version}, and this one knows ${STEPS.length}): start that version`,
+        `it was made by a newer version of this service (schema ${version}, and this version knows ${STEPS.length}): start the newer one`,
       );
     }
     for (const step of STEPS.slice(version)) database.exec(step);

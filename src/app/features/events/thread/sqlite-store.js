@@ -357,7 +357,7 @@ function makeFolder(folder) {
     if (isFolder(folder)) return;
     const { message } = /** @type {Error} */ (error);
     throw new StoreError(
-      `the folder ${folder} cannot be made: correct the path, or make the folder and let this user write in it (${message})`,
+      `the folder ${folder} cannot be created: correct the path, or create the folder and let this user write to it (${message})`,
       'failed',
       error,
     );

@@ -10,7 +10,11 @@ import { durationWords, numberWords, timeWords } from './words.js';
 const RECONNECT_MS = 2000;
 
 /** So many of what happened are told in words. */
-const EVENTS_MAX = 12;
+const EVENTS_MAX = 20;
+
+/** What is known of each worker beside the headlines, which come first: they are what one looks for. */
+const AGE = 'Age';
+const RESTARTS = 'Predecessors lost';
 
 /** A process that has told nothing for so long is busy, or hangs. */
 const SILENT_SECONDS = 3;
@@ -108,8 +112,19 @@ function tellState(words, state) {
 /** @param {Situation} situation */
 function showWorkers({ workers, now }) {
   const told = headlines();
-  const names = ['Worker', 'State', 'Age', 'Restarts', ...told.map(({ headline }) => headline ?? '')];
-  eachChild(byId('worker-columns'), names, () => element('th', { scope: 'col' }), say);
+  const names = ['Worker', 'State', ...told.map(({ headline }) => headline ?? ''), AGE, RESTARTS];
+  // Nobody counts them without a supervisor.
+  const isHidden = (/** @type {string | undefined} */ name) =>
+    name === RESTARTS && workers.every(({ restarts }) => restarts === null);
+  eachChild(
+    byId('worker-columns'),
+    names,
+    () => element('th', { scope: 'col' }),
+    (column, name) => {
+      say(column, name);
+      column.toggleAttribute('hidden', isHidden(name));
+    },
+  );
   eachChild(
     byId('workers'),
     workers,
@@ -122,11 +137,16 @@ function showWorkers({ workers, now }) {
       say(shown?.firstElementChild, isSilent ? `silent for ${silentSeconds} s` : state);
       if (shown?.firstElementChild) shown.firstElementChild.className = `state ${isSilent ? 'silent' : state}`;
       const words = [
+        ...values.map((value, index) => numberWords(value, told[index]?.unit ?? 'number')),
         startedAt === null ? '–' : durationWords(now - startedAt),
         numberWords(restarts, 'number'),
-        ...values.map((value, index) => numberWords(value, told[index]?.unit ?? 'number')),
       ];
-      for (const [index, text] of words.entries()) say(cells[index], text);
+      for (const [index, cell] of cells.entries()) {
+        say(cell, words[index] ?? '');
+        // On a phone each row is a card, and its cells say themselves what they are.
+        cell.setAttribute('data-name', names[index + 2] ?? '');
+        cell.toggleAttribute('hidden', isHidden(names[index + 2]));
+      }
     },
   );
 }
@@ -137,20 +157,23 @@ function makeRow() {
     {},
     element('th', { scope: 'row' }, element('span', {}), ' ', element('small', {})),
     element('td', {}, element('span', {})),
-    ...['Age', 'Restarts', ...headlines()].map(() => element('td', {})),
+    ...[...headlines(), AGE, RESTARTS].map(() => element('td', {})),
   );
 }
 
 /** The latest first. @param {Situation} situation */
-function showEvents({ marks, reloads }) {
+function showEvents({ marks, reloads, scalings }) {
   const events = [
     ...marks.map(({ at, worker, what }) => ({ at, what: String(what), words: `Worker ${worker} ${DID[what]}` })),
-    // At its end, above the workers that became ready in it.
-    ...reloads.map(({ startedAt, ms, result }) => ({
-      at: startedAt + (ms ?? 0),
-      what: result === 'failed' ? 'lost' : 'reload',
-      words: ms === null ? 'Reload begun' : `Reload ${result === 'ok' ? 'done' : 'failed'} after ${durationWords(ms)}`,
+    ...scalings.map(({ at, workers }) => ({
+      at,
+      what: 'planned',
+      words: `Scaled to ${workers} ${workers === 1 ? 'worker' : 'workers'}`,
     })),
+    ...reloads.map(({ startedAt }) => ({ at: startedAt, what: 'planned', words: 'Reload started' })),
+    ...reloads.flatMap(({ startedAt, ms, result, reason }) =>
+      ms === null ? [] : [{ at: startedAt + ms, ...ended(ms, result, reason) }],
+    ),
   ];
   const latest = events.sort((one, other) => other.at - one.at).slice(0, EVENTS_MAX);
   const make = () => element('li', {}, element('time', {}), ' ', element('span', {}));
@@ -161,6 +184,18 @@ function showEvents({ marks, reloads }) {
     say(event, words);
     if (event) event.className = what;
   });
+}
+
+/**
+ * @param {number} ms
+ * @param {'ok' | 'failed' | null} result
+ * @param {string} [reason]
+ */
+function ended(ms, result, reason) {
+  const after = `after ${durationWords(ms)}`;
+  return result === 'ok'
+    ? { what: 'planned', words: `Reload done ${after}` }
+    : { what: 'lost', words: `Reload failed ${after}: ${reason ?? 'the log says why'}` };
 }
 
 function connect() {
