@@ -29,11 +29,10 @@ const OWN_WORK = 0.5;
 const WATCHED_FROM = 0.25;
 
 /**
- * Refusing takes 0.02 ms, on a new connection 0.1. Requests that take less CPU than so much on the average are better answered, unless
- * the turn becomes longer still: many clients that wait for their answers make long turns, too, and need not be sent away.
+ * Refusing takes 0.02 ms, on a new connection 0.1. Of requests that take less CPU than so much on the average, a turn may become as many
+ * times as long as they are cheaper: answering them takes hardly longer than sending them away.
  */
-const CHEAP_MS = 0.5;
-const CHEAP_TURNS = 5;
+const CHEAP_MS = 1;
 
 /** After its first request a process is slow by itself for so long, until its code is compiled: that is no overload. */
 const WARMING_MS = 2000;
@@ -172,12 +171,11 @@ export class Turns {
     const ageMs = now - this.#startedAt;
     if (ageMs < this.#maxMs * WATCHED_FROM) return false;
     this.#watched ??= { cpuMs: this.#clock.cpuMs(), count: this.#count };
-    const maxMs = this.#latePart > OVERLOAD_REFUSES ? this.#maxMs : this.#maxMs * CROWD_TURNS;
-    if (ageMs < maxMs) return false;
+    if (ageMs < this.#maxMs) return false;
     const cpuMs = this.#clock.cpuMs() - this.#watched.cpuMs;
-    const isCheap = cpuMs < (this.#count - this.#watched.count) * CHEAP_MS;
-    if (isCheap && ageMs < this.#maxMs * CHEAP_TURNS) return false;
-    return cpuMs > maxMs * OWN_WORK && this.#isBusy(now) && now > this.#warmAt;
+    const cheaper = (CHEAP_MS * (this.#count - this.#watched.count)) / cpuMs;
+    const maxMs = this.#maxMs * Math.max(this.#latePart > OVERLOAD_REFUSES ? 1 : CROWD_TURNS, cheaper);
+    return ageMs >= maxMs && cpuMs > maxMs * OWN_WORK && this.#isBusy(now) && now > this.#warmAt;
   }
 
   #begin(now: number): void {
