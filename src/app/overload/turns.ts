@@ -73,6 +73,8 @@ export class Turns {
   #startedAt: number | undefined;
   /** Requests that were taken in this turn: those that are refused cost little. */
   #count = 0;
+  /** Whoever comes in this turn after one that came late does so, too: to ask for CPU time would cost as much as half a refusal. */
+  #isOver = false;
   /** The part of the last requests that came late. */
   #latePart = 0;
   #warmAt = Number.POSITIVE_INFINITY;
@@ -90,6 +92,7 @@ export class Turns {
   readonly #end = () => {
     if (this.#startedAt !== undefined) this.#onEnd(this.#clock.now() - this.#startedAt, this.#count);
     this.#startedAt = undefined;
+    this.#isOver = false;
     this.#watched = undefined;
     this.#count = 0;
   };
@@ -168,6 +171,7 @@ export class Turns {
       this.#begin(now);
       return false;
     }
+    if (this.#isOver) return true;
     const ageMs = now - this.#startedAt;
     if (ageMs < this.#maxMs * WATCHED_FROM) return false;
     this.#watched ??= { cpuMs: this.#clock.cpuMs(), count: this.#count };
@@ -175,7 +179,8 @@ export class Turns {
     const cpuMs = this.#clock.cpuMs() - this.#watched.cpuMs;
     const cheaper = (CHEAP_MS * (this.#count - this.#watched.count)) / cpuMs;
     const maxMs = this.#maxMs * Math.max(this.#latePart > OVERLOAD_REFUSES ? 1 : CROWD_TURNS, cheaper);
-    return ageMs >= maxMs && cpuMs > maxMs * OWN_WORK && this.#isBusy(now) && now > this.#warmAt;
+    this.#isOver = ageMs >= maxMs && cpuMs > maxMs * OWN_WORK && this.#isBusy(now) && now > this.#warmAt;
+    return this.#isOver;
   }
 
   #begin(now: number): void {
