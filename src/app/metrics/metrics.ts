@@ -81,7 +81,7 @@ export class Metrics {
     });
     this.#queueDelays = new Histogram({
       name: 'http_queue_delay_seconds',
-      help: 'Longest time that a request may have waited for others in its turn of the event loop: each request that was not refused counts with the length of the whole turn. A busy worker refuses what waits longer than MAX_QUEUE_DELAY_MS.',
+      help: 'Longest time that a request may have waited for others in its turn of the event loop: each request that was not refused counts with the length of the whole turn. An overloaded worker refuses what waits longer than MAX_QUEUE_DELAY_MS, or several times as long if requests are cheap.',
       buckets: QUEUE_DELAY_BUCKETS_SECONDS,
       registry: this.registry,
     }).series({});

@@ -73,7 +73,7 @@ export class Turns {
   #startedAt: number | undefined;
   /** Requests that were taken in this turn: those that are refused cost little. */
   #count = 0;
-  /** Whoever comes in this turn after one that came late does so, too: to ask for CPU time would cost as much as half a refusal. */
+  /** Whoever comes in this turn after one that came late does so, too: asking for CPU time each time would cost a third of a refusal. */
   #isOver = false;
   /** The part of the last requests that came late. */
   #latePart = 0;
