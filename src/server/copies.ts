@@ -67,7 +67,11 @@ export class Copies {
   async #readOne({ name, end }: Copy): Promise<Recorded | undefined> {
     const known = this.#known.get(name);
     const recording = known?.isFinal ? known.recording : await this.#readFile(name, known?.recording);
-    if (recording === undefined) return undefined;
+    if (recording === undefined) {
+      // Its process may have ended since the files were listed, and have marked it.
+      const marked = this.list().find((other) => other.name.startsWith(name) && other.name !== name);
+      return marked && this.#readOne(marked);
+    }
     const now = Math.floor(Date.now() / 1000);
     if (recording.lastUntil(now) === undefined && recording.about.readyAt / 1000 < now - SECONDS_KEPT) {
       // Of a pid that runs, it is not removed: another process may have that pid now, or the clock was set, and it is about to go on.

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { expect, it, vi } from 'vitest';
 import { Recording, SECONDS_KEPT } from '../../src/app/operations/status/recording.ts';
 import { Vitals } from '../../src/app/vitals.ts';
@@ -23,7 +23,7 @@ function noted(pid: number, ...seconds: number[]) {
     writeFileSync(file, recording.bytes);
   };
   note(...seconds);
-  return { copies: new Copies(folder), note, isThere: () => existsSync(file) };
+  return { folder, copies: new Copies(folder), note, isThere: () => existsSync(file) };
 }
 
 it('a process that runs is shown again after the clock was set', async () => {
@@ -38,6 +38,17 @@ it('what a process noted that has ended long ago is removed', async () => {
   const { copies, isThere } = noted(2 ** 30, now - SECONDS_KEPT - 1);
   expect(await copies.read()).toEqual([]);
   expect(isThere()).toBe(false);
+});
+
+it('what a process noted that ends while it is read is not missed', async () => {
+  const { folder, copies } = noted(process.ppid, now);
+  const { file } = folder;
+  // Between the moment in which its file is found and that in which it is opened.
+  vi.spyOn(folder, 'file').mockImplementationOnce((name) => {
+    renameSync(file.call(folder, name), file.call(folder, `${name}.left-0`));
+    return file.call(folder, name);
+  });
+  expect(await copies.read()).toMatchObject([{ recording: { about: { worker: 'other' } }, end: 'left' }]);
 });
 
 it('what a process that stood still has written late is read, however late', async () => {

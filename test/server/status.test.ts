@@ -37,6 +37,7 @@ describe('what is told of the past', () => {
     expect(before.situation.reloads).toEqual([{ startedAt: expect.any(Number), ms: null, result: null }]);
     // The one that told it is replaced itself.
     await before.until(() => false);
+    await service.logged('reload: done');
     const after = await Viewer.at(url);
     await after.until(({ situation }) => situation.marks.filter(({ what }) => what === 'left').length === 2);
     expect(after.sum(...ANSWERED)).toBeCloseTo(20, 0);
