@@ -55,6 +55,15 @@ export class Connections {
     return this.#open.size;
   }
 
+  /** Looks at one that is open, and at those before it that have closed: for thousands, every few milliseconds, counting is too much. */
+  get #areAnyOpen(): boolean {
+    for (const socket of this.#open.keys()) {
+      if (!socket.closed) return true;
+      this.#open.delete(socket);
+    }
+    return false;
+  }
+
   /**
    * Now and then, instead of by a listener on each socket: with that, answers on connections that are kept cost a quarter more.
    * (Node adds and removes a listener of its own for each answer, and what that leaves behind is not collected young.)
@@ -97,12 +106,12 @@ export class Connections {
       lastRequestAt = performance.now();
     });
     await sleep(HANDOVER_MS);
-    while (this.count > 0 && patience.remainingMs > 0) {
+    while (this.#areAnyOpen && patience.remainingMs > 0) {
       if (patience.isOverForIdle(performance.now() - lastRequestAt)) {
         closeUntil ??= performance.now() + Math.min(CLOSING_WINDOW_MS, patience.remainingMs / 2);
         // As many as it takes to be done by then: a process that gets little of a core has to close more at a time.
         const slices = Math.max(1, (closeUntil - performance.now()) / SLICE_MS);
-        closed += await this.#closeIdle(Math.ceil(this.#open.size / slices));
+        closed += await this.#closeIdle(Math.ceil(this.count / slices));
       }
       await sleep(SLICE_MS);
     }

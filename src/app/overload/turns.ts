@@ -7,10 +7,10 @@ const BUSY_WINDOW_MS = 50;
 const BUSY_UTILIZATION = 0.7;
 
 /**
- * Requests wait for so many connections at most, which takes some ten milliseconds. Not for so long: a process that has lost its core for
- * that time would have accepted one, and the others would wait for seconds.
+ * Requests wait while connections are accepted, for so much CPU time of this thread at most: some five hundred connections. By the clock, a
+ * process that has lost its core would accept one; by their number, requests would wait long where there are others to read in each turn.
  */
-const ACCEPTED_MAX = 256;
+const ACCEPTING_MS = 50;
 
 /**
  * A crowd that passes may wait longer: random arrivals come in crowds, and at nine tenths of the capacity one request in twenty would be
@@ -34,8 +34,11 @@ const WATCHED_FROM = 0.25;
  */
 const CHEAP_MS = 1;
 
-/** After its first request a process is slow by itself for so long, until its code is compiled: that is no overload. */
-const WARMING_MS = 2000;
+/**
+ * After its first request a process is slow by itself until its code is compiled, which is no overload. That takes so much CPU time of this
+ * thread at most: in a reload, of which many processes share the cores, some seconds.
+ */
+const WARMING_MS = 1000;
 
 type Sample = { readonly at: number; readonly activeMs: number };
 
@@ -77,13 +80,14 @@ export class Turns {
   #isOver = false;
   /** The part of the last requests that came late. */
   #latePart = 0;
-  #warmAt = Number.POSITIVE_INFINITY;
+  /** CPU time of this thread when it will be warm. */
+  #warmAt: number | undefined;
   /** When the turn had become long: CPU time of this thread, and the requests so far. */
   #watched: { readonly cpuMs: number; readonly count: number } | undefined;
   #sample: Sample;
   #sampleBefore: Sample;
-  /** Turns in which one connection after the other has come. */
-  #acceptingTurns = 0;
+  /** CPU time of this thread at the first one of the turns in which one connection after the other has come. */
+  #acceptingSince: number | undefined;
   #hasAccepted = false;
   #held: ((now: number) => void)[] = [];
   /** Of those that were held, how many are still to begin. */
@@ -98,14 +102,13 @@ export class Turns {
   };
 
   readonly #endAccepting = () => {
-    if (this.#hasAccepted && this.#acceptingTurns < ACCEPTED_MAX) {
-      this.#hasAccepted = false;
-      this.#acceptingTurns++;
+    const hasAccepted = this.#hasAccepted;
+    this.#hasAccepted = false;
+    if (hasAccepted && this.#clock.cpuMs() - (this.#acceptingSince ?? 0) < ACCEPTING_MS) {
       setImmediate(this.#endAccepting);
       return;
     }
-    this.#acceptingTurns = 0;
-    this.#hasAccepted = false;
+    this.#acceptingSince = undefined;
     const held = this.#held;
     this.#held = [];
     setImmediate(this.#end);
@@ -136,13 +139,13 @@ export class Turns {
   accepted(): void {
     this.#hasAccepted = true;
     if (this.isAccepting) return;
-    this.#acceptingTurns = 1;
+    this.#acceptingSince = this.#clock.cpuMs();
     setImmediate(this.#endAccepting);
   }
 
   /** Whether connections are being accepted, for which requests are to wait. */
   get isAccepting(): boolean {
-    return this.#acceptingTurns > 0;
+    return this.#acceptingSince !== undefined;
   }
 
   /** Whether any request waits for that, or is just about to begin. */
@@ -176,16 +179,18 @@ export class Turns {
     if (ageMs < this.#maxMs * WATCHED_FROM) return false;
     this.#watched ??= { cpuMs: this.#clock.cpuMs(), count: this.#count };
     if (ageMs < this.#maxMs) return false;
-    const cpuMs = this.#clock.cpuMs() - this.#watched.cpuMs;
+    const cpuMsNow = this.#clock.cpuMs();
+    const cpuMs = cpuMsNow - this.#watched.cpuMs;
     const cheaper = (CHEAP_MS * (this.#count - this.#watched.count)) / cpuMs;
     const maxMs = this.#maxMs * Math.max(this.#latePart > OVERLOAD_REFUSES ? 1 : CROWD_TURNS, cheaper);
-    this.#isOver = ageMs >= maxMs && cpuMs > maxMs * OWN_WORK && this.#isBusy(now) && now > this.#warmAt;
+    const isWarm = cpuMsNow > (this.#warmAt ?? Number.POSITIVE_INFINITY);
+    this.#isOver = ageMs >= maxMs && cpuMs > maxMs * OWN_WORK && isWarm && this.#isBusy(now);
     return this.#isOver;
   }
 
   #begin(now: number): void {
     this.#startedAt = now;
-    if (this.#warmAt === Number.POSITIVE_INFINITY) this.#warmAt = now + WARMING_MS;
+    this.#warmAt ??= this.#clock.cpuMs() + WARMING_MS;
     // After all that this turn found to read.
     setImmediate(this.#end);
     if (now - this.#sample.at >= BUSY_WINDOW_MS) {
