@@ -88,7 +88,7 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   const checks = new Checks();
   metrics.watchChecks(checks);
   const requests = new Requests(config, { log, requestLog }, lifecycle, metrics);
-  const socketErrors = new SocketErrors(config, log, metrics, requests);
+  const socketErrors = new SocketErrors(config, requestLog, metrics, requests);
   const vitals = new Vitals();
 
   const http = {

@@ -52,6 +52,8 @@ declare module 'node:net' {
   interface Socket {
     /** The bytes that all answers but the present one took. */
     [SENT]?: number;
+    /** Those that came on it, in this order; several where they are pipelined. */
+    [OPEN]?: OpenRequest[] | undefined;
   }
 }
 
@@ -132,7 +134,7 @@ export class Requests {
 
   /** Those that came on this connection and are open, in the order in which they came. */
   on(socket: Socket): OpenRequest[] {
-    return this.#open.filter(({ request }) => request.raw.socket === socket).sort(byStart);
+    return [...(socket[OPEN] ?? [])];
   }
 
   /** Makes a span of each request from now on. */
@@ -159,6 +161,9 @@ export class Requests {
     };
     this.#open.push(open);
     response[OPEN] = open;
+    const { socket } = request.raw;
+    if (socket[OPEN]) socket[OPEN].push(open);
+    else socket[OPEN] = [open];
     // Also for a client that left, which Fastify's onResponse does not see.
     response.on('close', this.#onClose);
     reply.header(REQUEST_ID_HEADER, request.id);
@@ -245,8 +250,13 @@ export class Requests {
     else if (VERBOSE.has(this.#requestLog.level)) this.#requestLog.debug(lineOf(open, route, status, ms), 'request');
   }
 
-  /** The last one takes its place. */
-  #remove({ index }: OpenRequest): void {
+  #remove(open: OpenRequest): void {
+    const { socket } = open.request.raw;
+    const opened = socket[OPEN] ?? [];
+    if (opened.length > 1) opened.splice(opened.indexOf(open), 1);
+    else socket[OPEN] = undefined;
+    // In the list of all, the last one takes its place.
+    const { index } = open;
     const last = this.#open.pop();
     if (last === undefined || last.index === index) return;
     last.index = index;
