@@ -65,6 +65,8 @@ it.each([0, 1])('what is no request is told so on either (%d)', async (which) =>
   expect(await new RawConnection(url).send('CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n').closed()).toMatch(
     /^HTTP\/1.1 405 /,
   );
+  // Written when the turn ends, after the answers.
+  await service.until(() => service.lines('malformed request').length === 2);
   expect(service.lines('malformed request')).toMatchObject([{ status: 400 }, { status: 405, reason: 'CONNECT' }]);
 });
 
