@@ -59,7 +59,7 @@ declare module 'fastify' {
 export type Surroundings = {
   /** Where the log goes; standard output otherwise. */
   readonly log?: FastifyBaseLogger;
-  /** Where the line of each request goes; the same otherwise. */
+  /** Where the line of each request goes, also of a malformed one; the same otherwise. */
   readonly requestLog?: FastifyBaseLogger;
   /** Which of several processes this is. */
   readonly worker?: string;

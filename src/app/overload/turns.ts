@@ -80,14 +80,14 @@ export class Turns {
   #isOver = false;
   /** The part of the last requests that came late. */
   #latePart = 0;
-  /** CPU time of this thread when it will be warm. */
-  #warmAt: number | undefined;
+  /** CPU time of this thread at which it is warm; 0 before its first request. */
+  #warmAt = 0;
   /** When the turn had become long: CPU time of this thread, and the requests so far. */
   #watched: { readonly cpuMs: number; readonly count: number } | undefined;
   #sample: Sample;
   #sampleBefore: Sample;
-  /** CPU time of this thread at the first one of the turns in which one connection after the other has come. */
-  #acceptingSince: number | undefined;
+  /** CPU time of this thread up to which turns may follow in which one connection after the other comes; 0 while none does. */
+  #acceptUntil = 0;
   #hasAccepted = false;
   #held: ((now: number) => void)[] = [];
   /** Of those that were held, how many are still to begin. */
@@ -104,11 +104,11 @@ export class Turns {
   readonly #endAccepting = () => {
     const hasAccepted = this.#hasAccepted;
     this.#hasAccepted = false;
-    if (hasAccepted && this.#clock.cpuMs() - (this.#acceptingSince ?? 0) < ACCEPTING_MS) {
+    if (hasAccepted && this.#clock.cpuMs() < this.#acceptUntil) {
       setImmediate(this.#endAccepting);
       return;
     }
-    this.#acceptingSince = undefined;
+    this.#acceptUntil = 0;
     const held = this.#held;
     this.#held = [];
     setImmediate(this.#end);
@@ -139,13 +139,13 @@ export class Turns {
   accepted(): void {
     this.#hasAccepted = true;
     if (this.isAccepting) return;
-    this.#acceptingSince = this.#clock.cpuMs();
+    this.#acceptUntil = this.#clock.cpuMs() + ACCEPTING_MS;
     setImmediate(this.#endAccepting);
   }
 
   /** Whether connections are being accepted, for which requests are to wait. */
   get isAccepting(): boolean {
-    return this.#acceptingSince !== undefined;
+    return this.#acceptUntil > 0;
   }
 
   /** Whether any request waits for that, or is just about to begin. */
@@ -179,18 +179,17 @@ export class Turns {
     if (ageMs < this.#maxMs * WATCHED_FROM) return false;
     this.#watched ??= { cpuMs: this.#clock.cpuMs(), count: this.#count };
     if (ageMs < this.#maxMs) return false;
-    const cpuMsNow = this.#clock.cpuMs();
-    const cpuMs = cpuMsNow - this.#watched.cpuMs;
+    const cpuNow = this.#clock.cpuMs();
+    const cpuMs = cpuNow - this.#watched.cpuMs;
     const cheaper = (CHEAP_MS * (this.#count - this.#watched.count)) / cpuMs;
     const maxMs = this.#maxMs * Math.max(this.#latePart > OVERLOAD_REFUSES ? 1 : CROWD_TURNS, cheaper);
-    const isWarm = cpuMsNow > (this.#warmAt ?? Number.POSITIVE_INFINITY);
-    this.#isOver = ageMs >= maxMs && cpuMs > maxMs * OWN_WORK && isWarm && this.#isBusy(now);
+    this.#isOver = ageMs >= maxMs && cpuMs > maxMs * OWN_WORK && cpuNow > this.#warmAt && this.#isBusy(now);
     return this.#isOver;
   }
 
   #begin(now: number): void {
     this.#startedAt = now;
-    this.#warmAt ??= this.#clock.cpuMs() + WARMING_MS;
+    if (this.#warmAt === 0) this.#warmAt = this.#clock.cpuMs() + WARMING_MS;
     // After all that this turn found to read.
     setImmediate(this.#end);
     if (now - this.#sample.at >= BUSY_WINDOW_MS) {
