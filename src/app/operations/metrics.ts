@@ -35,7 +35,8 @@ export const metricsRoute: Plugin<MetricsOptions> = (app, { metrics, service, su
     const waitMs = lastAt + BETWEEN_MS - performance.now();
     if (waitMs > 0) await sleep(waitMs);
     lastAt = performance.now();
-    const [own, { answers, missing }] = await Promise.all([metrics.text(), askSiblings('metrics')]);
+    // The others first: they collect while this one does.
+    const [{ answers, missing }, own] = await Promise.all([askSiblings('metrics'), metrics.text()]);
     // The supervisor knows of those, too, that nobody finds.
     const unseen = Math.max(missing, (supervisor()?.ready ?? 0) - 1 - answers.length);
     if (unseen > 0) app.log.debug({ missing: unseen }, 'metrics: not all processes have answered');
