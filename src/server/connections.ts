@@ -26,6 +26,9 @@ const CLOSING = -1;
 /** Fewer sockets than this are not looked through for those that have closed, until somebody wants to know. */
 const FORGET_AT_LEAST = 256;
 
+/** And all of them so often: after a rush nobody else may come for long. */
+const FORGET_EVERY_MS = 5000;
+
 /** The open connections of an HTTP server, and of others that end with it. */
 export class Connections {
   readonly #server: Server;
@@ -48,6 +51,8 @@ export class Connections {
         this.#open.set(socket, 0);
       });
     }
+    const forgetting = setInterval(() => this.#forgetClosed(), FORGET_EVERY_MS).unref();
+    server.on('close', () => clearInterval(forgetting));
   }
 
   get count(): number {

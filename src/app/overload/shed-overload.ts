@@ -112,10 +112,24 @@ export function shedOverload(
       // What is injected by a test may never let the loop turn.
       if (!app.server.listening) return done();
       const open = requests.of(reply);
-      if (turns.isAccepting) turns.afterAccepting((now) => admit(requests.of(reply), now, done));
-      else admit(open, open?.startedAt ?? performance.now(), done);
+      if (turns.isAccepting) {
+        turns.afterAccepting((now) => {
+          const held = requests.of(reply);
+          // Otherwise its client has left meanwhile.
+          if (held) admit(held, now, done);
+        });
+      } else admit(open, open?.startedAt ?? performance.now(), done);
     };
     route.onRequest = [shed, ...[route.onRequest ?? []].flat()];
+    if (limit) {
+      const { handler } = route;
+      route.handler = function (request, reply) {
+        const work: unknown = handler.call(this, request, reply);
+        const open = requests.of(reply);
+        if (open) open.work = work;
+        return work;
+      };
+    }
     if (!isBoundLater) return;
     const boundWithBody: preHandlerHookHandler = (_request, reply, done) => {
       if (app.server.listening) bound(requests.of(reply), performance.now(), done);

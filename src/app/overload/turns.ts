@@ -13,6 +13,12 @@ const BUSY_UTILIZATION = 0.7;
 const ACCEPTING_MS = 50;
 
 /**
+ * No more wait than so many; the next ones begin at once. What waits writes no answer, so nothing keeps Node from reading on what a client
+ * pipelines: megabytes of requests from a single connection.
+ */
+const HELD_MAX = 2000;
+
+/**
  * A crowd that passes may wait longer: random arrivals come in crowds, and at nine tenths of the capacity one request in twenty would be
  * refused for it. It is no crowd any more where more than this part is refused.
  */
@@ -138,19 +144,19 @@ export class Turns {
   /** A connection was accepted. */
   accepted(): void {
     this.#hasAccepted = true;
-    if (this.isAccepting) return;
+    if (this.#acceptUntil > 0) return;
     this.#acceptUntil = this.#clock.cpuMs() + ACCEPTING_MS;
     setImmediate(this.#endAccepting);
   }
 
-  /** Whether connections are being accepted, for which requests are to wait. */
+  /** Whether connections are being accepted, for which a request is to wait. */
   get isAccepting(): boolean {
-    return this.#acceptUntil > 0;
+    return this.#acceptUntil > 0 && this.#held.length < HELD_MAX;
   }
 
-  /** Whether any request waits for that, or is just about to begin. */
+  /** Whether any request may wait for that, or is just about to begin. */
   get isHolding(): boolean {
-    return this.isAccepting || this.#beginning > 0;
+    return this.#acceptUntil > 0 || this.#beginning > 0;
   }
 
   /** @param begin is called when they have been accepted, with the time on the clock of `performance.now()` */

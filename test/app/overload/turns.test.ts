@@ -183,4 +183,20 @@ describe('while connections are accepted', () => {
     expect((begunAt - startedAt) / 3).toBeGreaterThanOrEqual(50);
     expect((begunAt - startedAt) / 3).toBeLessThanOrEqual(50 + 2 * ms);
   });
+
+  it('no more than two thousand are held, however many come at once, until those have begun', async () => {
+    const { turns } = await Loop.warm();
+    let begun = 0;
+    turns.accepted();
+    for (let request = 0; request < 2000; request++) {
+      expect(turns.isAccepting).toBe(true);
+      turns.afterAccepting(() => begun++);
+    }
+    expect(turns.isAccepting).toBe(false);
+    turns.accepted();
+    expect(turns.isAccepting).toBe(false);
+    while (begun < 2000) await turnOfLoop();
+    turns.accepted();
+    expect(turns.isAccepting).toBe(true);
+  });
 });
