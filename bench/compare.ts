@@ -8,11 +8,12 @@ import path from 'node:path';
 import { ROOT } from '../test/support/paths.ts';
 import { greet, type Round } from './greet.ts';
 import { Launched } from './launched.ts';
-import { setting } from './settings.ts';
+import { oneOf, refuse, wholeNumber } from './settings.ts';
 import { CERTAINTY, median, medianInterval } from './statistics.ts';
 
 const [commit = 'HEAD'] = process.argv.slice(2);
-const LAUNCHES = Number(setting('LAUNCHES', '8'));
+const LAUNCHES = wholeNumber('LAUNCHES', 8, { most: 1000 });
+const REQUEST_LOG = oneOf('REQUEST_LOG', 'false', ['true', 'false']);
 const ARCHIVE_MAX_BYTES = 256 * 1024 * 1024;
 const ROUNDS = 4;
 const ROUND_MS = 500;
@@ -36,7 +37,7 @@ const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encodi
 try {
   git('rev-parse', '--quiet', '--verify', `${commit}^{commit}`);
 } catch {
-  throw new Error(`there is no commit ${commit} here: name one, as in npm run bench:compare -- main~1`);
+  refuse(`there is no commit ${commit} here: name one, as in npm run bench:compare -- main~1`);
 }
 const before = mkdtempSync(path.join(tmpdir(), 'before-'));
 execFileSync('tar', ['-x', '-C', before], {
@@ -58,10 +59,9 @@ async function measure(launch: number): Promise<Pair> {
   // Who comes first, changes.
   if (launch % 2 === 1) folders.reverse();
   await using ends = new AsyncDisposableStack();
-  const environment = { REQUEST_LOG: process.env.REQUEST_LOG ?? 'false' };
   const services: { service: Launched; rounds: Round[] }[] = [];
   for (const folder of folders) {
-    const service = await Launched.start(['src/server/main.js'], environment, { folder });
+    const service = await Launched.start(['src/server/main.js'], { REQUEST_LOG }, { folder });
     ends.defer(() => service.stop());
     await greet(service, WARMING_MS);
     services.push({ service, rounds: [] });

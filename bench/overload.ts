@@ -6,12 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Launched } from './launched.ts';
 import { closedLoop, type Outcome, openLoop } from './load.ts';
 import { markdownTable, mediansOf, publish } from './report.ts';
-import { repetitions, setting } from './settings.ts';
+import { repetitions, wholeNumber, wholeNumbers } from './settings.ts';
 import { median, percentile } from './statistics.ts';
 
 const ROUNDS = repetitions('ROUNDS', 3);
-const ROUND_MS = Number(setting('ROUND_MS', '8000'));
-const TIMES = setting('TIMES', '1,2,4,8').split(',').map(Number);
+const ROUND_MS = wholeNumber('ROUND_MS', 8000, { least: 100 });
+const TIMES = wholeNumbers('TIMES', [1, 2, 4, 8]);
 
 const BURN_MS = 5;
 const OPERATIONS_PER_SECOND = 10;
