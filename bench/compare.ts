@@ -1,6 +1,7 @@
 // Is the working tree faster or slower than a commit? `npm run bench:compare -- main~1`. Both run at once and are asked in turn, in
 // short rounds, so that whatever else the machine does meets both; and both are started several times, for two processes of the
-// same code differ by a tenth, by how the compiler happened to see it. It takes a minute.
+// same code differ by a tenth, by how the compiler happened to see it. It takes two minutes, and ends with 1 if
+// the working tree is slower or takes more CPU, beyond noise.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,10 +47,18 @@ execFileSync('tar', ['-x', '-C', before], {
 // With the present dependencies: the code is compared.
 symlinkSync(path.join(ROOT, 'node_modules'), path.join(before, 'node_modules'));
 const launches: Pair[] = [];
-for (let launch = 0; launch < LAUNCHES; launch++) launches.push(await measure(launch));
+for (let launch = 0; launch < LAUNCHES; launch++) {
+  const { old, now } = await measure(launch);
+  launches.push({ old, now });
+  console.error(`launch ${launch + 1} of ${LAUNCHES}: ${inWords(now)}, before ${inWords(old)}`);
+}
 console.log(`The working tree beside ${git('log', '-1', '--format=%h %s', commit)}`);
-report('requests/s', launches, ({ perSecond }) => perSecond, { more: 'faster', less: 'slower' });
-report('CPU per request, µs', launches, ({ cpuUs }) => cpuUs, { more: 'more (worse)', less: 'less (better)' });
+const speed = report('requests/s', launches, ({ perSecond }) => perSecond, { more: 'faster', less: 'slower' });
+const price = report('CPU per request, µs', launches, ({ cpuUs }) => cpuUs, {
+  more: 'more (worse)',
+  less: 'less (better)',
+});
+if (speed === 'less' || price === 'more') process.exitCode = 1;
 
 type Measured = Pick<Round, 'perSecond' | 'cpuUs'>;
 type Pair = { readonly old: Measured; readonly now: Measured };
@@ -76,11 +85,24 @@ async function measure(launch: number): Promise<Pair> {
   return launch % 2 === 1 ? { old: second, now: first } : { old: first, now: second };
 }
 
+function inWords({ perSecond, cpuUs }: Measured): string {
+  return `${plain.format(perSecond)} requests/s at ${plain.format(cpuUs)} µs`;
+}
+
 /** What a larger figure is called, and a smaller one, so that nobody has to know which of them is better. */
 type Words = { readonly more: string; readonly less: string };
 
-/** By how much the median launch differs, and between which two differences that lies for all launches that there could be. */
-function report(what: string, pairs: readonly Pair[], pick: (measured: Measured) => number, words: Words): void {
+/**
+ * Prints by how much the median launch differs, and between which two differences that lies for all launches that there could be.
+ *
+ * @returns whether that is more or less, beyond noise
+ */
+function report(
+  what: string,
+  pairs: readonly Pair[],
+  pick: (measured: Measured) => number,
+  words: Words,
+): keyof Words | undefined {
   const changes = pairs.map(({ old, now }) => pick(now) / pick(old) - 1);
   const { low, high, certainty } = medianInterval(changes);
   const change = median(changes);
@@ -88,11 +110,10 @@ function report(what: string, pairs: readonly Pair[], pick: (measured: Measured)
   const baseline = median(pairs.map((pair) => pick(pair.old)));
   const interval = `${signed.format(low)} … ${signed.format(high)}, ${whole.format(certainty)} interval`;
   const difference = `${absolute.format(Math.abs(change))} ${change < 0 ? words.less : words.more}`;
-  console.log(`${what}: ${difference} (${interval}), baseline ${plain.format(baseline)}: ${verdict()}`);
-
-  function verdict(): string {
-    if (certainty < CERTAINTY) return 'too few launches to tell';
-    if (low > NOTICEABLE) return words.more;
-    return high < -NOTICEABLE ? words.less : 'the same within noise';
-  }
+  const isCertain = certainty >= CERTAINTY;
+  const verdict = isCertain && low > NOTICEABLE ? 'more' : isCertain && high < -NOTICEABLE ? 'less' : undefined;
+  const unknown = isCertain ? 'the same within noise' : 'too few launches to tell';
+  const told = verdict === undefined ? unknown : words[verdict];
+  console.log(`${what}: ${difference} (${interval}), baseline ${plain.format(baseline)}: ${told}`);
+  return verdict;
 }
