@@ -1,5 +1,5 @@
-// Mainstay beside others that answer the same bytes: `npm run bench`. In rounds, each service for a moment in each, so that whatever else
-// the machine does meets all of them; then medians, and ratios of the same round.
+// Mainstay beside others whose answers have the same body: `npm run bench`. In rounds, each service for a moment in each, so that
+// whatever else the machine does meets all of them; then medians, and ratios of the same round.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import path from 'node:path';
