@@ -1,5 +1,5 @@
-// Whatever ends a bench, an error or Ctrl-C too, nothing of it is left: no process and no temporary file. Everything that a bench
-// starts imports this, by launched.ts.
+// Whatever ends a bench, an error or Ctrl-C too, nothing of it is left: no process and no temporary file. Whoever imports launched.ts
+// has this as well.
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
