@@ -1,5 +1,5 @@
-// Mainstay beside others that answer the same bytes: `npm run bench`. In rounds, each service for a moment in each, so that whatever else
-// the machine does meets all of them; then medians, and ratios of the same round.
+// Mainstay beside others whose answers have the same body: `npm run bench`. In rounds, each service for a moment in each, so that
+// whatever else the machine does meets all of them; then medians, and ratios of the same round.
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import path from 'node:path';
@@ -8,11 +8,11 @@ import { barChart } from './chart.ts';
 import { greet, type Round } from './greet.ts';
 import { BARE, CONTENDERS, type Contender, type Greeter, LAUNCHERS, scrape } from './hello.ts';
 import { markdownTable, mediansOf, publish } from './report.ts';
-import { setting, WRITES_PAGE } from './settings.ts';
+import { oneOf, WRITES_PAGE } from './settings.ts';
 import { median, nameOfSpread, spread } from './statistics.ts';
 
 const FORMS = { short: { rounds: 5, ms: 1500 }, long: { rounds: 40, ms: 3000 } };
-const { rounds: ROUNDS, ms: ROUND_MS } = setting('FORM', 'short') === 'long' ? FORMS.long : FORMS.short;
+const { rounds: ROUNDS, ms: ROUND_MS } = FORMS[oneOf('FORM', 'short', ['short', 'long'])];
 const WARMING_MS = 2500;
 
 type Result = Contender & { readonly greeter: Greeter; readonly rounds: Round[] };

@@ -9,11 +9,11 @@ import type { KeptClientsOptions, KeptClientsTally } from './kept-clients.ts';
 import { Launched } from './launched.ts';
 import { cpuMs, processTree, pssBytes } from './process-tree.ts';
 import { markdownTable, publish } from './report.ts';
-import { setting } from './settings.ts';
+import { refuse, wholeNumber } from './settings.ts';
 import type { SlowClientsOptions, SlowClientsTally } from './slow-clients.ts';
 import { percentile } from './statistics.ts';
 
-const CONNECTIONS = Number(setting('CONNECTIONS', '50000'));
+const CONNECTIONS = wholeNumber('CONNECTIONS', 50_000, { least: 4, most: 200_000 });
 const PERIOD_MS = 10_000;
 const MEASURED_MS = 30_000;
 const SLOW = 5000;
@@ -32,7 +32,7 @@ const OTHER_DESCRIPTORS = 1000;
 const wanted = Math.min(CONNECTIONS, MAX_CONNECTIONS) + OTHER_DESCRIPTORS;
 const [, descriptors] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
 if (Number(descriptors) < wanted) {
-  throw new Error(`${wanted} open files are needed, and ${descriptors} allowed: ulimit -n ${wanted}`);
+  refuse(`${wanted} open files are needed, and ${descriptors} allowed: ulimit -n ${wanted}`);
 }
 
 class ClientProcess<Tally> {

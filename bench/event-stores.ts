@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { isPostgresInstalled, Postgres } from '../test/app/features/events/postgres.ts';
 import { Launched } from './launched.ts';
 import { type AppendSync, Redis, redisVersion } from './redis.ts';
-import { setting } from './settings.ts';
+import { wholeNumber } from './settings.ts';
 
 /** A service that takes events at `POST /events`, and keeps them somewhere. */
 export type Contender = {
@@ -24,7 +24,7 @@ export type EventService = {
 };
 
 const ENVIRONMENT = {
-  WORKERS: setting('WORKERS', String(availableParallelism())),
+  WORKERS: String(wholeNumber('WORKERS', availableParallelism(), { most: 1024 })),
   NODE_OPTIONS: `--import=${fileURLToPath(new URL('loop-delay.js', import.meta.url))}`,
 };
 

@@ -6,11 +6,11 @@ import { randomUUID } from 'node:crypto';
 import { type Asked, type Load, measure, type Round } from './event-round.ts';
 import { type Contender, startContenders } from './event-stores.ts';
 import { markdownTable, mediansOf, publish } from './report.ts';
-import { repetitions, setting } from './settings.ts';
+import { repetitions, wholeNumber } from './settings.ts';
 import { median } from './statistics.ts';
 
 const ROUNDS = repetitions('ROUNDS', 5);
-const ROUND_MS = Number(setting('ROUND_MS', '5000'));
+const ROUND_MS = wholeNumber('ROUND_MS', 5000, { least: 100 });
 
 // Made in advance where they may repeat: what the clients do costs the service its cores.
 const one = post(1, false);

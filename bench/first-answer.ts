@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../test/support/free-port.ts';
 import { ROOT } from '../test/support/paths.ts';
+import { SERVICE_ENVIRONMENT } from './leftovers.ts';
 import { preciseCpuMs, processTree, threadCpuMs } from './process-tree.ts';
 
 /** Between two attempts to connect. */
@@ -24,7 +25,7 @@ export async function firstAnswer(args: string[], environment: NodeJS.ProcessEnv
   const startedAt = performance.now();
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
-    env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), ...environment },
+    env: { ...SERVICE_ENVIRONMENT, PORT: String(port), ...environment },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const exit = once(child, 'exit');

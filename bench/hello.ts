@@ -6,6 +6,7 @@ import path from 'node:path';
 import { freePort } from '../test/support/free-port.ts';
 import { Pm2 } from '../test/support/pm2.ts';
 import { answers, Launched } from './launched.ts';
+import { SERVICE_ENVIRONMENT } from './leftovers.ts';
 
 /** Something that answers `GET /hello/John`. */
 export type Greeter = {
@@ -96,7 +97,7 @@ export async function scrape({ url }: Greeter): Promise<void> {
 
 async function underPm2(start: string[], environment: NodeJS.ProcessEnv): Promise<Greeter> {
   const port = await freePort();
-  const pm2 = new Pm2({ ...environment, HOST: '127.0.0.1', PORT: String(port) });
+  const pm2 = new Pm2({ ...SERVICE_ENVIRONMENT, ...environment, PORT: String(port) });
   const { code, output } = await pm2.run(['start', ...start]);
   if (code !== 0) throw new Error(output);
   const url = `http://127.0.0.1:${port}`;
@@ -119,7 +120,7 @@ async function constantNginx(): Promise<Greeter> {
     }`;
   writeFileSync(path.join(folder, 'nginx.conf'), configuration);
   const child = spawn('nginx', ['-p', folder, '-c', 'nginx.conf', '-e', 'error.log'], {
-    env: { PATH: `${process.env.PATH}:/usr/sbin` },
+    env: { ...SERVICE_ENVIRONMENT, PATH: `${process.env.PATH}:/usr/sbin` },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   await once(child, 'spawn');

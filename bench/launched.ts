@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../test/support/free-port.ts';
 import { ROOT } from '../test/support/paths.ts';
+import { SERVICE_ENVIRONMENT } from './leftovers.ts';
 
 /** A program of the comparison that runs, and answers on `url`. */
 export class Launched {
@@ -33,8 +34,7 @@ export class Launched {
     const child = spawn(process.execPath, args, {
       cwd: `${ROOT}/${folder}`,
       env: {
-        PATH: process.env.PATH,
-        HOST: '127.0.0.1',
+        ...SERVICE_ENVIRONMENT,
         PORT: String(at),
         REQUEST_LOG: 'false',
         DATABASE_URL: 'file::memory:',

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { awake } from './awake.ts';
 
-/** An answer that takes longer is late: whoever asked has given up. */
+/** How long clients wait for an answer. */
 const PATIENCE_MS = 2000;
 
 export type Outcome = {
@@ -10,28 +11,35 @@ export type Outcome = {
   readonly served: number[];
   /** A second, until the last answer: a queue that is worked off after the load took its time as well. */
   readonly goodput: number;
-  readonly refused: number;
+  /** How long each answer 503 took, in the same way. */
+  readonly refusedAfter: number[];
   /** No answer, none in time, or another one than 200 and 503. */
   readonly failed: number;
   /** So late, at worst, was asked what was due: longer than a moment, and it is the clients that were measured. */
   readonly lagMs: number;
-  /** Of the answers 503. */
-  readonly retryAfter: ReadonlySet<string>;
 };
 
 /**
  * Asks so many times a second, at random moments, whether the answers come or not: what the world does, as opposed to clients that wait for one
  * answer before they ask again. Connections are kept, and opened where all are in use.
  *
+ * The clients never sleep: see awake.ts.
+ *
  * @param isKept whether a connection brings more than one request
+ * @param patienceMs after which a client gives up and closes its connection
  */
-export async function openLoop(url: string, perSecond: number, forMs: number, isKept = true): Promise<Outcome> {
+export async function openLoop(
+  url: string,
+  perSecond: number,
+  forMs: number,
+  { isKept = true, patienceMs = PATIENCE_MS } = {},
+): Promise<Outcome> {
+  using _awake = awake();
   const agent = new Agent({ keepAlive: isKept, maxFreeSockets: 10_000 });
   const served: number[] = [];
-  const retryAfter = new Set<string>();
+  const refusedAfter: number[] = [];
   let lastAnswerAt = 0;
   let lagMs = 0;
-  let refused = 0;
   let failed = 0;
   const ask = (dueAt: number) =>
     new Promise<void>((resolve) => {
@@ -43,20 +51,21 @@ export async function openLoop(url: string, perSecond: number, forMs: number, is
         count();
         resolve();
       };
-      const timer = setTimeout(() => {
+      const giveUp = () => {
         over(() => failed++);
         request.destroy();
-      }, PATIENCE_MS);
+      };
+      const timer = setTimeout(giveUp, Math.max(0, dueAt + patienceMs - performance.now()));
       const request = get(url, { agent }, (response) => {
         response.resume();
         response.on('end', () =>
           over(() => {
             lastAnswerAt = performance.now();
-            if (response.statusCode === 200) served.push(performance.now() - dueAt);
-            else if (response.statusCode === 503) {
-              refused++;
-              retryAfter.add(String(response.headers['retry-after']));
-            } else failed++;
+            const tookMs = lastAnswerAt - dueAt;
+            if (tookMs > patienceMs) failed++;
+            else if (response.statusCode === 200) served.push(tookMs);
+            else if (response.statusCode === 503) refusedAfter.push(tookMs);
+            else failed++;
           }),
         );
       });
@@ -74,7 +83,7 @@ export async function openLoop(url: string, perSecond: number, forMs: number, is
   await Promise.all(asked);
   agent.destroy();
   const goodput = (served.length * 1000) / Math.max(forMs, lastAnswerAt - startedAt);
-  return { served, goodput, refused, failed, lagMs, retryAfter };
+  return { served, goodput, refusedAfter, failed, lagMs };
 }
 
 function exponential(mean: number): number {
@@ -83,6 +92,7 @@ function exponential(mean: number): number {
 
 /** Answers a second to clients that each wait for one before they ask again. */
 export async function closedLoop(url: string, clients: number, forMs: number, isKept = true): Promise<number> {
+  using _awake = awake();
   const agent = new Agent({ keepAlive: isKept });
   const startedAt = performance.now();
   let answered = 0;

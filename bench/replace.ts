@@ -6,14 +6,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientsOfEveryKind, KINDS, LOSSES } from '../test/support/clients.ts';
 import { CONTENDERS, type Contender } from './replaceable.ts';
 import { markdownTable, publish } from './report.ts';
-import { setting, WRITES_PAGE } from './settings.ts';
+import { refuse, setting, WRITES_PAGE, wholeNumber } from './settings.ts';
 
-const REPLACEMENTS = Number(setting('REPLACEMENTS', '100'));
+const REPLACEMENTS = wholeNumber('REPLACEMENTS', 100);
 /** Of each kind. */
-const CLIENTS = Number(setting('CLIENTS', '32'));
+const CLIENTS = wholeNumber('CLIENTS', 32, { most: 10_000 });
 /** A part of the name of those that are to run. */
 const ONLY = setting('ONLY', '');
-if (WRITES_PAGE && ONLY !== '') throw new Error('A page has all of them: leave out ONLY, or WRITE.');
+if (WRITES_PAGE && ONLY !== '') refuse('A page has all of them: leave out ONLY, or WRITE.');
+const chosen = CONTENDERS.filter(({ service, launcher }) => `${service} ${launcher}`.includes(ONLY));
+if (chosen.length === 0) {
+  const names = CONTENDERS.map(({ service, launcher }) => `"${service} ${launcher}"`);
+  refuse(`ONLY must be a part of ${names.join(' or ')}, got ${JSON.stringify(ONLY)}`);
+}
 
 /** All clients together ask at most so often a second where they are many: else this process would be too busy to be many. */
 const MANY = 100;
@@ -71,8 +76,7 @@ const head = [
   ...KINDS,
 ];
 const rows: (string | number)[][] = [];
-for (const contender of CONTENDERS) {
-  if (!`${contender.service} ${contender.launcher}`.includes(ONLY)) continue;
+for (const contender of chosen) {
   const row = await measure(contender);
   rows.push(row);
   console.error(row.join(' | '));

@@ -4,6 +4,7 @@ import { Nginx } from '../test/support/nginx.ts';
 import { EXTRA_ROUTES } from '../test/support/paths.ts';
 import { Pm2 } from '../test/support/pm2.ts';
 import { answers, Launched } from './launched.ts';
+import { SERVICE_ENVIRONMENT } from './leftovers.ts';
 import { processTree } from './process-tree.ts';
 
 /** A service whose processes can be replaced while it runs. */
@@ -85,7 +86,7 @@ async function lastReloadAt(url: string): Promise<string | undefined> {
 /** @param what is to be reloaded, in PM2's words */
 async function underPm2(start: string[], what: string, environment: NodeJS.ProcessEnv = {}): Promise<Replaceable> {
   const port = await freePort();
-  const pm2 = new Pm2({ ...environment, HOST: '127.0.0.1', PORT: String(port), REQUEST_LOG: 'false' });
+  const pm2 = new Pm2({ ...SERVICE_ENVIRONMENT, ...environment, PORT: String(port), REQUEST_LOG: 'false' });
   const run = async (...args: string[]) => {
     const { code, output } = await pm2.run(args);
     if (code !== 0) throw new Error(output);

@@ -7,6 +7,15 @@ import { command, WRITES_PAGE } from './settings.ts';
 /** In the minute before: whether the machine had something else to do. */
 const [loadBefore = Number.NaN] = loadavg();
 
+function warnIfBusy(): void {
+  if (loadBefore <= availableParallelism() / 2) return;
+  console.error(
+    `The load average before was ${loadBefore.toFixed(1)}: figures of a busy machine are not worth publishing.`,
+  );
+}
+// At the start, so that nobody waits for nothing, and once more where the figures are.
+warnIfBusy();
+
 /** What a section is called, unless it says more: there is one for each Node and machine. */
 const TITLE = `Node ${process.versions.node}, ${availableParallelism()} cores`;
 
@@ -35,6 +44,7 @@ export function publish(page: string, how: string, tables: string, title = TITLE
   const section = `## ${title}\n\n${origin}: ${how}\n\n${tables}\n`;
   console.log(section);
   if (WRITES_PAGE) writeSection(path.join(ROOT, page), title, section);
+  warnIfBusy();
 }
 
 /** In the place of the section with the same title, or at the end. */

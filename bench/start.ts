@@ -1,6 +1,6 @@
 // How long a process takes from its start to its first answer, how soon a worker is replaced, and how much memory each has:
 // `npm run bench:start`, three minutes.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -188,9 +188,5 @@ function range(values: readonly number[]): string {
   return `${median(values).toFixed(0)} (${least.toFixed(0)}–${most.toFixed(0)})`;
 }
 
-try {
-  const tables = [await starts(), await replacements(), await memory()];
-  publish('docs/start.md', `medians of ${LAUNCHES} launches in turn, and least to most.`, tables.join('\n\n'));
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+const tables = [await starts(), await replacements(), await memory()];
+publish('docs/start.md', `medians of ${LAUNCHES} launches in turn, and least to most.`, tables.join('\n\n'));

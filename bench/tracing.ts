@@ -3,9 +3,10 @@
 import { greet, type Round } from './greet.ts';
 import { Launched } from './launched.ts';
 import { markdownTable } from './report.ts';
+import { wholeNumber } from './settings.ts';
 import { median } from './statistics.ts';
 
-const LAUNCHES = Number(process.env.LAUNCHES ?? 6);
+const LAUNCHES = wholeNumber('LAUNCHES', 6, { most: 1000 });
 const ROUNDS = 4;
 const ROUND_MS = 1000;
 const WARMING_MS = 2000;

@@ -75,7 +75,7 @@ export const settings = {
       maximum: 60_000,
       default: 20,
       description:
-        'Under overload, a request that has waited this long in its turn of the event loop is refused with 503, so that the others are answered in time; in a crowd that soon passes, after 2.5 times as long. [Why](docs/decisions/0010-overload.md). 0: no request is refused, neither for overload, nor for memory, nor because its route has too many.',
+        'Under overload, a request that has waited this long in its turn of the event loop is refused with 503, so that the others are answered in time; in a crowd that soon passes, after 2.5 times as long; where requests take less than a millisecond, after several times as long; in the first second of CPU time of a process, never. [Why](docs/decisions/0010-overload.md). 0: no request is refused, neither for overload, nor for memory, nor because its route has too many.',
     },
     trustProxy: {
       type: 'string',

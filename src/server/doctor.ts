@@ -23,10 +23,15 @@ const HEAP_PERCENTAGE = '--max-old-space-size-percentage=';
 /** What a process needs besides its heap. */
 const BESIDE_HEAP_MB = 100;
 
+/** Descriptors that it is advised to have besides those of its connections. */
+const BESIDE_CONNECTIONS = 1000;
+
 const USAGE = `Usage: npm run doctor
 
 Prints what this host allows the service (cores, memory, open files, connections), what that means with the settings
-in the environment, and how to raise what may be too little. It changes nothing and starts nothing.`;
+in the environment, and how to raise what may be too little. It changes nothing and starts nothing.
+
+Exits with 0, also when it warns, and with 78 for wrong settings.`;
 
 /** `npm run doctor`: prints a line for each finding. It changes nothing and starts nothing. */
 export function main(): void {
@@ -84,7 +89,7 @@ export function memory(
   const mayNeedMb = workers * (heapMb + BESIDE_HEAP_MB);
   return {
     what: 'memory',
-    meaning: `${allowedMb} MB ${isLimited ? 'allowed by the cgroup' : 'in this machine'}; the heap of each worker (${workers}) may grow to ${heapMb} MB`,
+    meaning: `${allowedMb} MB ${isLimited ? 'allowed to this process' : 'in this machine'}; the heap of each worker (${workers}) may grow to ${heapMb} MB`,
     advice:
       mayNeedMb > allowedMb &&
       (isShared
@@ -93,11 +98,18 @@ export function memory(
   };
 }
 
-export function descriptors(config: Config, workers: number, affordable = affordableConnections(config)): Finding | [] {
+export function descriptors(
+  config: Config,
+  workers: number,
+  affordable = affordableConnections(config),
+  hardLimit = openFilesHardLimit(),
+): Finding | [] {
   const { maxConnections } = config;
   // Where there is no /proc, nothing is known of it.
   if (!Number.isFinite(affordable)) return [];
   const isTooLow = affordable < maxConnections;
+  const wanted = maxConnections + BESIDE_CONNECTIONS;
+  const byRoot = hardLimit < wanted ? `; the hard limit is ${hardLimit}, and only root can raise it` : '';
   const each = isTooLow
     ? `the limit on open files leaves each worker about ${affordable} connections, fewer than MAX_CONNECTIONS (${maxConnections})`
     : `each worker may have ${maxConnections} connections (MAX_CONNECTIONS), and the limit on open files leaves room for about ${affordable}`;
@@ -106,8 +118,14 @@ export function descriptors(config: Config, workers: number, affordable = afford
     meaning: `${each}; all workers together: ${workers * Math.min(affordable, maxConnections)}; any beyond that are closed at once`,
     advice:
       isTooLow &&
-      `raise the limit on open files: ulimit -n ${maxConnections + 1000}, LimitNOFILE= in systemd, --ulimit nofile= in Docker`,
+      `raise the limit on open files: ulimit -n ${wanted}, LimitNOFILE= in systemd, --ulimit nofile= in Docker${byRoot}`,
   };
+}
+
+/** Infinity where there is none, or nothing is known of it. */
+function openFilesHardLimit(): number {
+  const [, limit] = /^Max open files +\S+ +(\d+)/m.exec(readIfThere('/proc/self/limits') ?? '') ?? [];
+  return Number(limit ?? Number.POSITIVE_INFINITY);
 }
 
 function backlog(somaxconn: string | undefined): Finding | [] {

@@ -27,6 +27,7 @@ describe('the doctor', () => {
     expect(await helped.ended()).toBe(0);
     expect(helped.output).toMatch(/^Usage: npm run doctor\n/);
     expect(helped.output).not.toMatch(/^ok/m);
+    expect(helped.output).toContain('Exits with 0, also when it warns, and with 78 for wrong settings.');
     const refused = new Service('src/server/doctor.js', {}, { args: ['--heal'] });
     expect(await refused.ended()).toBe(78);
     expect(refused.output).toContain("Unknown option '--heal'");
@@ -36,7 +37,7 @@ describe('the doctor', () => {
     const doctor = new Service('src/server/doctor.js', { MAX_CONNECTIONS: '5000' }, { openFiles: 1000 });
     expect(await doctor.ended()).toBe(0);
     expect(doctor.output).toMatch(
-      /^warn {2}descriptors: the limit on open files leaves each worker about \d+ .*→ .*ulimit -n 6000/m,
+      /^warn {2}descriptors: the limit on open files leaves each worker about \d+ .*→ .*ulimit -n 6000.*; the hard limit is 1000, and only root can raise it$/m,
     );
   });
 
@@ -64,7 +65,7 @@ describe('the doctor', () => {
   ] as const)('%s', (_what, workers, heapMb, given, eachMb, advice) => {
     const finding = memory(workers, 512 * MB, heapMb * MB, [...given]);
     expect(finding.meaning).toBe(
-      `512 MB allowed by the cgroup; the heap of each worker (${workers}) may grow to ${eachMb} MB`,
+      `512 MB allowed to this process; the heap of each worker (${workers}) may grow to ${eachMb} MB`,
     );
     expect(finding.advice).toEqual(advice && expect.stringMatching(advice));
   });
@@ -77,6 +78,11 @@ describe('the doctor', () => {
 
   it('says nothing of descriptors where nothing is known of them', () => {
     expect(descriptors(defaults, 2, Number.POSITIVE_INFINITY)).toEqual([]);
+  });
+
+  it('says nothing of root where the hard limit is high enough', () => {
+    const advice = expect.stringMatching(/--ulimit nofile= in Docker$/);
+    expect(descriptors({ ...defaults, maxConnections: 5000 }, 2, 900, 6000)).toMatchObject({ advice });
   });
 
   it('says that more workers than cores serve no more', () => {
