@@ -5,7 +5,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { type Config, defaults } from '../config/settings.ts';
 import { createLogger } from '../log.ts';
 import { Checks } from './checks.ts';
-import { answerErrors, hostMissing, sendError } from './errors/answer-errors.ts';
+import { answerErrors, sendError } from './errors/answer-errors.ts';
 import { answerUnmatched } from './errors/not-found.ts';
 import { events } from './features/events/events.ts';
 import { hello } from './features/hello.ts';
@@ -13,6 +13,7 @@ import { random } from './features/random.ts';
 import { sort } from './features/sort/sort.ts';
 import { reportDrops } from './http/dropped-connections.ts';
 import { FailedStreams } from './http/failed-streams.ts';
+import { hostRefusal } from './http/host.ts';
 import { tellKeepAlive } from './http/keep-alive.ts';
 import { OpsPort } from './http/ops-port.ts';
 import { requestId } from './http/request-id.ts';
@@ -137,7 +138,8 @@ export function buildApp(overrides: Partial<Config> = {}, surroundings: Surround
   app.addHook('onRequest', (request, reply, done) => {
     // Its connection ends with the answer before it, and it is not carried out: the client may ask it again elsewhere.
     if (!requests.begin(request, reply)) return;
-    if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) done(hostMissing());
+    const refusal = hostRefusal(request.raw);
+    if (refusal !== undefined) done(refusal);
     // By the next turn all requests that were pipelined with this one have begun, and the last of them is known.
     else if (lifecycle.state === 'draining') setImmediate(done);
     else done();

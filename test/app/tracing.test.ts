@@ -135,6 +135,20 @@ describe('a span', () => {
     ]);
   });
 
+  it('of a request whose body is malformed has the status that its client was told, and is no error of ours', async () => {
+    const { url, spans } = await tracedApp();
+    const head =
+      'POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+    expect(await new RawConnection(url).send(`${head}ZZ\r\n`).closed()).toMatch(/^HTTP\/1.1 400 /);
+    const [span] = await spans();
+    expect(span).toMatchObject({
+      name: 'POST /echo',
+      status: STATUS_UNSET,
+      attributes: { 'http.response.status_code': 400, 'http.route': '/echo' },
+    });
+    expect(span?.attributes).not.toHaveProperty('error.type');
+  });
+
   it('is not made for what operators and readers of the documentation ask', async () => {
     const { app, spans } = await tracedApp();
     for (const path of ['/livez', '/readyz', '/health', '/metrics', '/docs', '/openapi.json']) {

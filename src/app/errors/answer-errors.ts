@@ -135,11 +135,3 @@ function statusOf(error: unknown): number {
     ? declared
     : 500;
 }
-
-/** RFC 9110, 7.2. */
-export function hostMissing(): Error {
-  return Object.assign(new Error('An HTTP/1.1 request needs a Host header.'), {
-    statusCode: 400,
-    code: 'HOST_MISSING',
-  });
-}

@@ -24,6 +24,8 @@ export type OpenRequest = {
   readonly span: RequestSpan | undefined;
   /** What went wrong while it was answered; it goes into the request's log line. */
   failure: Error | undefined;
+  /** Its body turned out to be malformed, or did not arrive in time: what the client was told, and why. */
+  refusal: BodyRefusal | undefined;
   /** It counts against this until it ends. */
   limit: ConcurrencyLimit | undefined;
   /** Since when it does: its body may have taken long to arrive. */
@@ -33,6 +35,9 @@ export type OpenRequest = {
   /** Where it is in the list of those that are open. */
   index: number;
 };
+
+/** `reason` is Node's code for what is wrong. */
+type BodyRefusal = { readonly status: number; readonly reason: string | undefined };
 
 type Logs = {
   readonly log: FastifyBaseLogger;
@@ -157,6 +162,7 @@ export class Requests {
       span,
       lastsSince: undefined,
       failure: undefined,
+      refusal: undefined,
       limit: undefined,
       limitedSince: startedAt,
       work: undefined,
@@ -206,6 +212,12 @@ export class Requests {
     if (open) open.failure = failure;
   }
 
+  /** It ends now, with its connection: its handler may wait for the rest of the body for as long as the client likes. */
+  refused(open: OpenRequest, refusal: BodyRefusal): void {
+    open.refusal = refusal;
+    this.#end(open.reply.raw);
+  }
+
   /**
    * Node then writes `Connection: close` and ends the connection after this answer; too late where its headers are out. Of
    * several pipelined requests only the last is to have it, or the others would get no answer.
@@ -228,14 +240,14 @@ export class Requests {
     if (open === undefined) return;
     response[OPEN] = undefined;
     this.#remove(open);
-    const { request, startedAt, span, lastsSince, failure } = open;
+    const { request, startedAt, span, lastsSince, failure, refusal } = open;
     if (lastsSince !== undefined) this.#lasting--;
     const isComplete = response.writableFinished || lastsSince !== undefined || isInjected(response);
     if (isComplete) {
       this.#answered++;
       lingerUnlessRead(response);
     }
-    const sent = isComplete ? response.statusCode : CLIENT_LEFT;
+    const sent = isComplete ? response.statusCode : (refusal?.status ?? CLIENT_LEFT);
     const now = lastsSince ?? performance.now();
     leaveLimit(open, isComplete, now);
     const ms = now - startedAt;
@@ -244,7 +256,7 @@ export class Requests {
     const { url: template } = request.routeOptions;
     const route = template ?? UNMATCHED;
     this.#metrics.requestEnded(request.method, route, status, ms, sentSince(request.raw.socket));
-    span?.end(template, response, isComplete, failure);
+    span?.end(template, response, isComplete, failure, refusal?.status);
     // Not by the request's own log, which most requests never make. Refusals are no failures, and of those there are many at a time.
     if (failure !== undefined || (status >= 500 && status !== 503))
       this.#log.error(lineOf(open, route, status, ms), 'request failed');
@@ -297,7 +309,7 @@ function isInjected(response: ServerResponse): boolean {
   return !(response.req.socket instanceof Socket) && response.writableEnded;
 }
 
-function lineOf({ request, span, failure }: OpenRequest, route: string, status: number, ms: number) {
+function lineOf({ request, span, failure, refusal }: OpenRequest, route: string, status: number, ms: number) {
   return {
     requestId: request.id,
     ...(span?.ids ?? traceIds(request.raw.headers)),
@@ -306,6 +318,7 @@ function lineOf({ request, span, failure }: OpenRequest, route: string, status: 
     // The query may carry secrets, and a path that somebody answers names of people: neither goes into the log.
     path: status === 404 && route === UNMATCHED ? pathOf(request.url).slice(0, 200) : undefined,
     status,
+    reason: refusal?.reason,
     ms: Math.round(ms * 100) / 100,
     err: failure,
   };

@@ -27,7 +27,8 @@ const NO_PROXY: Answer = { status: 405, code: 'METHOD_NOT_ALLOWED', detail: 'Thi
 
 /**
  * Answers what never became a request: because the parser refused it, it did not arrive in time, or it asks for a tunnel. Fastify's
- * hooks and error handlers do not see these: there is nothing but a socket.
+ * hooks and error handlers do not see these: there is nothing but a socket. Also a request of which the same is true of its body,
+ * which is logged and counted as a request.
  */
 export class SocketErrors {
   readonly #keepAliveTimeoutMs: number;
@@ -97,10 +98,9 @@ export class SocketErrors {
     // The parser complains again about each further piece.
     if (this.#refused.has(socket)) return;
     this.#refused.add(socket);
-    const id = requestId({ headers: {} });
-    this.#metrics.requestMalformed(answer.status);
-    this.#log.info({ requestId: id, status: answer.status, reason }, 'malformed request');
     const open = this.#requests.on(socket);
+    const refused = open.find(({ request }) => !request.raw.complete);
+    const id = refused?.request.id ?? requestId({ headers: {} });
     const due = open.findLast(({ request }) => request.raw.complete)?.reply.raw;
     if (due !== undefined) {
       // Ours would be taken for one of those that are due, or for a part of it. The connection ends with the last of them.
@@ -109,10 +109,16 @@ export class SocketErrors {
     } else if (open.some(({ reply }) => reply.raw.headersSent)) {
       socket.destroy();
     } else {
-      // Also where the body of a request is malformed: its handler would wait for the rest for ever.
+      // Past the response, whose handler would wait for the rest of the body for ever.
       socket.end(rawAnswer(answer, id));
       setTimeout(() => socket.destroy(), LINGER_MS).unref();
     }
+    if (refused !== undefined) {
+      this.#requests.refused(refused, { status: answer.status, reason });
+      return;
+    }
+    this.#metrics.requestMalformed(answer.status);
+    this.#log.info({ requestId: id, status: answer.status, reason }, 'malformed request');
   }
 }
 

@@ -96,7 +96,7 @@ export class Metrics {
     });
     this.#malformed = new Counter({
       name: 'http_malformed_requests_total',
-      help: 'Connections closed because what arrived was not an acceptable HTTP request, by the status that was sent.',
+      help: 'Connections closed because what arrived was not an acceptable HTTP request, by the status that was sent. A request whose body only is malformed or late is counted as a request instead.',
       labelNames: ['status'],
       registers: [this.registry],
     });

@@ -46,15 +46,24 @@ export class RequestSpan implements Context {
   /**
    * @param route the template, where there is one. A handler may have found that nothing is there.
    * @param failure what went wrong, where that is known
+   * @param refusal the status that the client was told past the response, because of its body
    */
-  end(route: string | undefined, response: ServerResponse, isComplete: boolean, failure: Error | undefined): void {
+  end(
+    route: string | undefined,
+    response: ServerResponse,
+    isComplete: boolean,
+    failure: Error | undefined,
+    refusal: number | undefined,
+  ): void {
     const span = this.#span;
+    const status = response.headersSent ? response.statusCode : refusal;
+    const isAborted = !isComplete && (response.headersSent || refusal === undefined);
     if (span.isRecording()) {
       if (route === undefined) span.updateName(nameOf(String(response.req.method), route));
       else span.setAttribute('http.route', route);
-      if (response.headersSent) span.setAttribute('http.response.status_code', response.statusCode);
-      if (failure !== undefined || !isComplete || response.statusCode >= 500) {
-        span.setAttribute('error.type', errorTypeOf(response, isComplete, failure));
+      if (status !== undefined) span.setAttribute('http.response.status_code', status);
+      if (failure !== undefined || isAborted || response.statusCode >= 500) {
+        span.setAttribute('error.type', errorTypeOf(response, isAborted, failure));
         span.setStatus({ code: SpanStatusCode.ERROR });
       }
     }
@@ -62,12 +71,12 @@ export class RequestSpan implements Context {
   }
 }
 
-function errorTypeOf(response: ServerResponse, isComplete: boolean, failure: Error | undefined): string {
+function errorTypeOf(response: ServerResponse, isAborted: boolean, failure: Error | undefined): string {
   if (failure !== undefined) {
     const { code = failure.name } = failure as NodeJS.ErrnoException;
     return String(code);
   }
-  return isComplete ? String(response.statusCode) : ABORTED;
+  return isAborted ? ABORTED : String(response.statusCode);
 }
 
 /** OpenTelemetry does not tell it, but asks for it. */

@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { App } from '../../../src/app/types.ts';
 import { listeningApp } from '../../support/app.ts';
+import type { LogLine } from '../../support/log.ts';
 import { RawConnection } from '../../support/raw.ts';
 
 /** @returns status line, headers and parsed body of a raw answer */
@@ -38,14 +40,6 @@ describe('what is no request', () => {
     expect(log).toContainEqual(
       expect.objectContaining({ msg: 'malformed request', status, requestId: answer.body.instance }),
     );
-  });
-
-  it('is told so where only the host is missing', async () => {
-    const { url } = await listeningApp();
-    const answer = parsed(
-      await new RawConnection(url).send('GET /greet HTTP/1.1\r\nConnection: close\r\n\r\n').closed(),
-    );
-    expect(answer.body).toMatchObject({ status: 400, code: 'HOST_MISSING' });
   });
 
   it('is answered where it only expects too much', async () => {
@@ -288,10 +282,87 @@ describe('a body that stops in the middle', () => {
     await expect.poll(() => app.requests.open.length).toBe(0);
   });
 
+  const chunked = `${head}Transfer-Encoding: chunked\r\n\r\n`;
+
   it('is refused where it turns out to be malformed', async () => {
     const { app, url } = await listeningApp();
-    const client = new RawConnection(url).send(`${head}Transfer-Encoding: chunked\r\n\r\n5\r\n{"hal\r\nnonsense\r\n`);
+    const client = new RawConnection(url).send(`${chunked}5\r\n{"hal\r\nnonsense\r\n`);
     expect(await client.closed()).toContain('400 Bad Request');
     await expect.poll(() => app.requests.open.length).toBe(0);
+  });
+
+  /** What the log and the metrics have of what was asked, without that it listens and what is always 0. */
+  async function told(app: App, log: readonly LogLine[]) {
+    const { body } = await app.inject('/metrics');
+    const counts = body.match(
+      /^http_(malformed_requests_total|request_duration_seconds_count|requests_total).* [1-9]\d*$/gm,
+    );
+    return { lines: log.filter(({ msg, route }) => !msg?.includes('listening') && route !== '/metrics'), counts };
+  }
+
+  it.each([
+    ['malformed at once', `${chunked}ZZ\r\n`, 400, 'MALFORMED_REQUEST', 'HPE_INVALID_CHUNK_SIZE'],
+    ['malformed in the middle', `${chunked}5\r\n{"hal\r\nZZ\r\n`, 400, 'MALFORMED_REQUEST', 'HPE_INVALID_CHUNK_SIZE'],
+    [
+      'too large in its extensions',
+      `${chunked}1;${'a'.repeat(20_000)}\r\n`,
+      413,
+      'CHUNK_EXTENSIONS_TOO_LARGE',
+      'HPE_CHUNK_EXTENSIONS_OVERFLOW',
+    ],
+    ['late', `${head}Content-Length: 100\r\n\r\n{"half":`, 408, 'REQUEST_TIMEOUT', 'ERR_HTTP_REQUEST_TIMEOUT'],
+  ])(
+    'is one request, with the id and the status that its client is told: %s',
+    async (_what, bytes, status, code, reason) => {
+      const { app, url, log } = await listeningApp();
+      app.server.headersTimeout = app.server.requestTimeout = 200;
+      const sent = bytes.replace('Host: x', 'Host: x\r\nX-Request-Id: mine');
+      const answer = parsed(await new RawConnection(url).send(sent).closed());
+      expect(answer.status).toBe(status);
+      expect(answer.fields['x-request-id']).toBe('mine');
+      expect(answer.body).toMatchObject({ status, code, instance: 'mine' });
+      const { lines, counts } = await told(app, log);
+      expect(lines).toEqual([
+        // Late ones are slow, too.
+        expect.objectContaining({
+          msg: expect.stringMatching(/^(slow )?request$/),
+          ...{ route: '/echo', requestId: 'mine', status, reason },
+        }),
+      ]);
+      expect(counts).toEqual([
+        expect.stringMatching(
+          new RegExp(`^http_request_duration_seconds_count{.*route="/echo",status="${status}".*} 1$`),
+        ),
+        'http_requests_total{worker="single"} 1',
+      ]);
+    },
+  );
+
+  it('is one request also where the answers before it leave no room for its own', async () => {
+    const { app, url, log } = await listeningApp();
+    const slow = 'GET /slow?ms=100 HTTP/1.1\r\nHost: x\r\n\r\n';
+    expect(await new RawConnection(url).send(`${slow}${chunked}ZZ\r\n`).closed()).toMatch(/slow, but whole$/);
+    await expect.poll(() => app.requests.open.length).toBe(0);
+    const { lines, counts } = await told(app, log);
+    expect(lines.map(({ route, status }) => `${route} ${status}`).sort()).toEqual(['/echo 400', '/slow 200']);
+    expect(counts).toContain('http_requests_total{worker="single"} 2');
+    expect(counts?.join()).not.toContain('malformed');
+  });
+
+  it('is not answered in the middle of an answer that has begun: that is cut', async () => {
+    const { app, url, log } = await listeningApp({}, (extended) => {
+      extended.addContentTypeParser('text/begun', (_request, _body, taken) => taken(null));
+      extended.post('/begun', (_request, reply) => {
+        reply.hijack();
+        reply.raw.writeHead(200, { 'content-length': 9 });
+        reply.raw.write('begun');
+      });
+    });
+    const client = new RawConnection(url).send(
+      'POST /begun HTTP/1.1\r\nHost: x\r\nContent-Type: text/begun\r\nTransfer-Encoding: chunked\r\n\r\n',
+    );
+    await client.until('begun');
+    expect(await client.send('ZZ\r\n').closed()).toMatch(/begun$/);
+    expect((await told(app, log)).lines).toEqual([expect.objectContaining({ route: '/begun', status: 400 })]);
   });
 });

@@ -78,5 +78,7 @@ export type EventStore = {
   summary(query: SummaryQuery): Promise<{ totals: Totals[]; next: string | undefined }>;
   /** Finds out whether it is still there; costs little, and changes nothing. */
   ping(): Promise<void>;
+  /** Writes as much as one event needs, and keeps nothing of it. Throws where an event could not be stored: the disk is full, say. */
+  tryWriting(): Promise<void>;
   close(): Promise<void>;
 };

@@ -144,6 +144,8 @@ describe.runIf(isPostgresInstalled)('SQLite and PostgreSQL', () => {
         expect(await sqlite.store.commit(batch)).toEqual(expected);
         expect(await postgres.store.commit(batch)).toEqual(expected);
         if (random.below(10) === 0) await Promise.all([sqlite.reopen(), postgres.reopen()]);
+        // Of which nothing is kept.
+        if (random.below(10) === 0) await Promise.all([sqlite.store.tryWriting(), postgres.store.tryWriting()]);
 
         const reader = random.below(2 ** 31);
         const kept = await contents(sqlite.store, new Random(reader));

@@ -442,6 +442,51 @@ describe.runIf(isPostgresInstalled)('a PostgreSQL server', () => {
     expect(await all(url, '/events/summary')).toMatchObject([{ count: 2 }]);
   });
 
+  it('that has no room for an event does not count as open, though it takes connections, until it has', async () => {
+    const server = await postgres();
+    const databaseUrl = await server.newUrl();
+    const { url, log, post, status, becomes } = await storingApp(databaseUrl);
+    const schema = schemaOf(databaseUrl);
+    await server.query(`
+      CREATE SEQUENCE ${schema}.attempts;
+      CREATE FUNCTION ${schema}.fail() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM nextval(''${schema}.attempts''); RAISE disk_full; END';
+      CREATE TRIGGER fail BEFORE INSERT ON ${schema}.events FOR EACH ROW EXECUTE FUNCTION ${schema}.fail()`);
+    expect(await post([{ type: 'a' }])).toMatchObject({ status: 503 });
+    const attempts = async () => Number(Object(await server.query(`TABLE ${schema}.attempts`))[0].last_value);
+    const statuses = new Set<number>();
+    // That of the event, and of reopening it.
+    while ((await attempts()) < 4 && !statuses.has(200)) statuses.add(await status('/readyz'));
+    expect([...statuses]).toEqual([503]);
+    const words = () => log.filter(({ msg }) => msg === 'the event store works again');
+    expect(words()).toEqual([]);
+    await server.query(`DROP TRIGGER fail ON ${schema}.events`);
+    await becomes(200);
+    expect(words()).toHaveLength(1);
+    expect(await all(url, '/events')).toEqual([]);
+    expect(await post([{ type: 'a' }])).toMatchObject({ status: 201 });
+  });
+
+  it('that may only be read from now on is missed, until it may be written again', async () => {
+    const server = await postgres();
+    const databaseUrl = await server.newUrl();
+    const user = `user_of_${schemaOf(databaseUrl)}`;
+    await server.query(`CREATE ROLE ${user} SUPERUSER LOGIN`);
+    const url = new URL(databaseUrl);
+    url.username = user;
+    const { log, post, status, becomes } = await storingApp(url.href);
+    expect(await post([{ type: 'a' }])).toMatchObject({ status: 201 });
+    await server.query(`ALTER ROLE ${user} SET default_transaction_read_only = on`);
+    await server.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${user}'`);
+    await becomes(503);
+    const reasons = () => log.map(({ reason }) => String(reason));
+    await expect.poll(reasons).toContainEqual(expect.stringContaining('it can only be read'));
+    expect(await status('/readyz')).toBe(503);
+    await server.query(`ALTER ROLE ${user} SET default_transaction_read_only = off`);
+    await becomes(200);
+    expect(await post([{ type: 'a' }])).toMatchObject({ status: 201 });
+  });
+
   it('that opens but cannot commit is tried again more and more seldom', async () => {
     const server = await postgres();
     const databaseUrl = await server.newUrl();
@@ -449,7 +494,8 @@ describe.runIf(isPostgresInstalled)('a PostgreSQL server', () => {
     const schema = schemaOf(databaseUrl);
     await server.query(`
       CREATE FUNCTION ${schema}.fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no room''; END';
-      CREATE TRIGGER fail BEFORE INSERT ON ${schema}.events FOR EACH ROW EXECUTE FUNCTION ${schema}.fail()`);
+      CREATE TRIGGER fail BEFORE INSERT ON ${schema}.events
+        FOR EACH ROW WHEN (NEW.type = 'a') EXECUTE FUNCTION ${schema}.fail()`);
     const failures = () => log.filter(({ reason }) => typeof reason === 'string' && reason.includes('no room')).length;
     for (const until = performance.now() + 3000; performance.now() < until; ) await post([{ type: 'a' }]);
     // After 0.25, 0.5, 1 and 2 s, of which a random half is taken off.

@@ -8,8 +8,8 @@ import { StoreError } from './store-error.js';
  */
 
 /**
- * A store that is closed when it fails, and then opened anew until that succeeds. Meanwhile whoever wants it is refused at
- * once. It is looked after also when nobody wants it.
+ * A store that is closed when it fails, and then opened anew until that succeeds and it can be written. Meanwhile whoever wants
+ * it is refused at once. It is looked after also when nobody wants it.
  */
 export class KeptOpen {
   /** @type {EventStore | undefined} */
@@ -38,6 +38,9 @@ export class KeptOpen {
    */
   async open(isFirst) {
     const store = await this.#open(isFirst, () => this.#check());
+    // To open it takes no room on the disk, so that it would seem to work until the next commit. Not at the start, which would wait
+    // for the disk each time, and where nothing speaks against it yet.
+    if (!isFirst) await tryWriting(store);
     if (this.#isClosed) return store.close();
     this.#store = store;
     this.#tell({ kind: 'up' });
@@ -131,6 +134,16 @@ export class KeptOpen {
     // What others are still doing with it ends by itself, and may take its time.
     store.close().catch(() => {});
     this.reopen();
+  }
+}
+
+/** @param {EventStore} store is closed when it cannot be written */
+async function tryWriting(store) {
+  try {
+    await store.tryWriting();
+  } catch (error) {
+    store.close().catch(() => {});
+    throw error;
   }
 }
 

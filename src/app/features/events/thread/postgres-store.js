@@ -3,6 +3,7 @@ import { KEY_KEPT_MS, KEYS_MAX, LOCKED_MAX_MS, PAGE_MAX_BYTES } from './limits.j
 import { minuteCursor, pageOf, totalsPageOf } from './paging.js';
 import { migrate } from './postgres-schema.js';
 import { StoreError } from './store-error.js';
+import { trial } from './trial.js';
 
 /**
  * @import { EventStore, Outcome, PageQuery, StoredEvent, Submission, SummaryQuery, Totals } from '../store.ts'
@@ -100,13 +101,8 @@ class PostgresStore {
    */
   async commit(batch) {
     const keys = new BatchKeys(batch);
-    const now = Date.now();
     /** @type {{ submission: number, stored: number, known_hash: Uint8Array | null }[]} */
-    const rows = await this.#ask(
-      this.#writer,
-      'SELECT * FROM store_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
-      [...columnsOf(batch, keys), ...keys.columns, now, now - KEY_KEPT_MS, KEYS_MAX, `${LOCKED_MAX_MS}ms`],
-    );
+    const rows = await this.#ask(this.#writer, STORE_EVENTS, parametersOf(batch, keys));
     /** @type {Map<number, number>} */
     const stored = new Map();
     for (const { submission, stored: count, known_hash: knownHash } of rows) {
@@ -160,6 +156,24 @@ class PostgresStore {
     }
   }
 
+  /** What was rolled back leaves dead rows, which the next vacuum makes room of. */
+  async tryWriting() {
+    const batch = [trial()];
+    /** @type {pg.PoolClient | undefined} */
+    let client;
+    try {
+      client = await this.#writer.connect();
+      // Whoever is cut off in between keeps the others out for so long, and no longer.
+      await client.query("BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'");
+      await client.query(STORE_EVENTS, parametersOf(batch, new BatchKeys(batch)));
+      await client.query('ROLLBACK');
+      client.release();
+    } catch (error) {
+      client?.release(true);
+      throw toStoreError(error);
+    }
+  }
+
   async close() {
     await Promise.all([this.#writer.end(), this.#readers.end()]);
   }
@@ -177,6 +191,17 @@ class PostgresStore {
       throw toStoreError(error);
     }
   }
+}
+
+const STORE_EVENTS = 'SELECT * FROM store_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)';
+
+/**
+ * @param {readonly Submission[]} batch
+ * @param {BatchKeys} keys
+ */
+function parametersOf(batch, keys) {
+  const now = Date.now();
+  return [...columnsOf(batch, keys), ...keys.columns, now, now - KEY_KEPT_MS, KEYS_MAX, `${LOCKED_MAX_MS}ms`];
 }
 
 /** The Idempotency-Keys of a batch. Of one that comes several times in it, the server gets the first. */

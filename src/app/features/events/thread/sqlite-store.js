@@ -7,6 +7,7 @@ import { KEY_KEPT_MS, KEYS_MAX, LOCKED_MAX_MS } from './limits.js';
 import { minuteCursor, pageOf, totalsPageOf } from './paging.js';
 import { migrate } from './sqlite-schema.js';
 import { StoreError } from './store-error.js';
+import { trial } from './trial.js';
 
 /**
  * @import { EventStore, EventValues, Outcome, PageQuery, StoredEvent, Submission, SummaryQuery, Totals } from '../store.ts'
@@ -61,7 +62,7 @@ export async function openSqliteStore(file, mayCreate) {
     opened.exec(PRAGMAS);
     await untilFree(() => migrate(opened));
     const store = new SqliteStore(opened, file);
-    await store.tryWriting();
+    await store.begin();
     return store;
   } catch (error) {
     if (database?.isOpen) database.close();
@@ -127,24 +128,7 @@ class SqliteStore {
    * @returns {Promise<Outcome[]>}
    */
   async commit(batch) {
-    const outcomes = await this.#transaction(() => {
-      const before = Number(this.#readLastSeq.get()?.seq);
-      let seq = before;
-      const totals = new BatchTotals();
-      const outcomes = batch.map(({ values, key }) => {
-        const known = key === undefined ? undefined : this.#remember(key);
-        if (known !== undefined) return known;
-        const last = seq;
-        seq = this.#store(values, seq, totals);
-        return { stored: seq - last };
-      });
-      if (seq > before) this.#writeLastSeq.run(seq);
-      for (const [type, sums] of totals.byType()) this.#mergeTotals.run(type, ...columnsOf(sums));
-      for (const [minute, type, sums] of totals.byMinute()) this.#mergeMinute.run(minute, type, ...columnsOf(sums));
-      const keys = batch.reduce((count, { key }) => count + (key === undefined ? 0 : 1), 0);
-      if (keys > 0) this.#forgetKeys.run(keys + 10, Date.now() - KEY_KEPT_MS);
-      return outcomes;
-    });
+    const outcomes = await this.#transaction(() => this.#write(batch));
     // What went into a file that is gone is not acknowledged.
     this.#checkPlace();
     return outcomes;
@@ -193,10 +177,20 @@ class SqliteStore {
     if (placeOf(this.#file) !== this.#place) throw new StoreError(GONE);
   }
 
-  /** Takes the lock and writes what is there already, which finds a full disk, too. */
-  async tryWriting() {
+  /** Takes the lock, and finds what may only be read. It needs no room: SQLite does not write what is there already. */
+  async begin() {
     await this.#transaction(() => this.#writeLastSeq.run(Number(this.#readLastSeq.get()?.seq)));
     this.#place = placeOf(this.#file);
+  }
+
+  async tryWriting() {
+    await this.#transaction(() => {
+      // Pages that were touched are written to the log, also where what they had is put back; new ones are not.
+      this.#database.exec('SAVEPOINT trial');
+      this.#write([trial()]);
+      this.#database.exec('ROLLBACK TO trial');
+    });
+    this.#checkPlace();
   }
 
   async close() {
@@ -205,6 +199,31 @@ class SqliteStore {
     } catch (error) {
       throw toStoreError(error);
     }
+  }
+
+  /**
+   * In a transaction.
+   *
+   * @param {readonly Submission[]} batch
+   * @returns {Outcome[]}
+   */
+  #write(batch) {
+    const before = Number(this.#readLastSeq.get()?.seq);
+    let seq = before;
+    const totals = new BatchTotals();
+    const outcomes = batch.map(({ values, key }) => {
+      const known = key === undefined ? undefined : this.#remember(key);
+      if (known !== undefined) return known;
+      const last = seq;
+      seq = this.#store(values, seq, totals);
+      return { stored: seq - last };
+    });
+    if (seq > before) this.#writeLastSeq.run(seq);
+    for (const [type, sums] of totals.byType()) this.#mergeTotals.run(type, ...columnsOf(sums));
+    for (const [minute, type, sums] of totals.byMinute()) this.#mergeMinute.run(minute, type, ...columnsOf(sums));
+    const keys = batch.reduce((count, { key }) => count + (key === undefined ? 0 : 1), 0);
+    if (keys > 0) this.#forgetKeys.run(keys + 10, Date.now() - KEY_KEPT_MS);
+    return outcomes;
   }
 
   /**
