@@ -1,7 +1,6 @@
 // What services answer when more is asked than they can do: `npm run bench:overload`. Requests come at random moments, whether
 // answers do or not. One process of each; goodput is answers 200 in time. 100 % is what a service that sheds nothing
 // answers to a few clients that wait their turn: one that sheds would shed those, too.
-import { pbkdf2Sync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Launched } from './launched.ts';
 import { closedLoop, type Outcome, openLoop } from './load.ts';
@@ -13,7 +12,6 @@ const ROUNDS = repetitions('ROUNDS', 3);
 const ROUND_MS = wholeNumber('ROUND_MS', 8000, { least: 100 });
 const TIMES = wholeNumbers('TIMES', [1, 2, 4, 8]);
 
-const BURN_MS = 5;
 const OPERATIONS_PER_SECOND = 10;
 const CAPACITY_MS = 2500;
 
@@ -61,15 +59,6 @@ const SERVICES = [
   { name: 'Express, toobusy-js', file: 'bench/peers/too-busy.js', environment: {} },
 ];
 
-/** How many iterations take so long of this machine's CPU, whatever else it does meanwhile. */
-function calibrate(): number {
-  const iterations = 200_000;
-  const before = process.threadCpuUsage();
-  pbkdf2Sync('password', 'salt', iterations, 32, 'sha256');
-  const { user, system } = process.threadCpuUsage(before);
-  return Math.round((iterations * BURN_MS * 1000) / (user + system));
-}
-
 /** Answers a second to as many clients as keep it busy. */
 function capacity(url: string, { path, clients, isKept }: Work, forMs: number): Promise<number> {
   return closedLoop(url + path, clients, forMs, isKept);
@@ -102,10 +91,8 @@ function inWords(worstMs: number): string {
   return Number.isFinite(worstMs) ? `${worstMs.toFixed(0)} ms` : '–';
 }
 
-const iterations = String(calibrate());
-
 function start({ file, environment }: (typeof SERVICES)[number]): Promise<Launched> {
-  return Launched.start([file], { ...environment, BURN_ITERATIONS: iterations });
+  return Launched.start([file], environment);
 }
 
 const cells = WORKS.flatMap((work) =>
