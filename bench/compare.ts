@@ -1,7 +1,7 @@
 // Is the working tree faster or slower than a commit? `npm run bench:compare -- main~1`. Both run at once and are asked in turn, in
 // short rounds, so that whatever else the machine does meets both; and both are started several times, for two processes of the
-// same code differ by a tenth, by how the compiler happened to see it. It takes two minutes, and ends with 1 if
-// the working tree is slower or takes more CPU, beyond noise.
+// same code differ by a tenth, by how the compiler happened to see it. It takes two minutes, and ends with 1 if the
+// working tree is slower or takes more CPU, beyond noise.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';

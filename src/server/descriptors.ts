@@ -22,7 +22,7 @@ const RESERVED_PER_THREAD = 8;
 export function affordableConnections(config: Config): number {
   try {
     const reserved = RESERVED + RESERVED_PER_THREAD * threadCount(config) + opsConnections(config);
-    return Math.max(1, openFilesMax() - readdirSync('/proc/self/fd').length - reserved);
+    return Math.max(1, openFilesLimits().soft - readdirSync('/proc/self/fd').length - reserved);
   } catch {
     return Number.POSITIVE_INFINITY;
   }
@@ -31,14 +31,21 @@ export function affordableConnections(config: Config): number {
 /** How many connections the port for operations may have, where there is one. */
 export function opsConnections({ opsPort }: Config): number {
   if (opsPort === 'same') return 0;
-  try {
-    return Math.min(OPS_CONNECTIONS_MAX, Math.ceil(OPS_PART * openFilesMax()));
-  } catch {
-    return OPS_CONNECTIONS_MAX;
-  }
+  return Math.min(OPS_CONNECTIONS_MAX, Math.ceil(OPS_PART * openFilesLimits().soft));
 }
 
-function openFilesMax(): number {
-  const [, openFiles] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-  return Number(openFiles ?? Number.POSITIVE_INFINITY);
+/** How many files this process may have open, and as far as it may raise that itself; Infinity where nothing limits it, or there is no /proc. */
+export function openFilesLimits(): { readonly soft: number; readonly hard: number } {
+  const [soft = Number.POSITIVE_INFINITY, hard = soft] = readLimits().map((text) =>
+    text === 'unlimited' ? Number.POSITIVE_INFINITY : Number(text),
+  );
+  return { soft, hard };
+}
+
+function readLimits(): string[] {
+  try {
+    return /^Max open files +(\S+) +(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.slice(1) ?? [];
+  } catch {
+    return [];
+  }
 }

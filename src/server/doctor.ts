@@ -5,7 +5,7 @@ import { getHeapStatistics } from 'node:v8';
 import { ConfigError, readConfig } from '../config/read-config.ts';
 import type { Config } from '../config/settings.ts';
 import { workerCount } from '../config/worker-count.ts';
-import { affordableConnections } from './descriptors.ts';
+import { affordableConnections, openFilesLimits } from './descriptors.ts';
 import { BACKLOG } from './listen.ts';
 
 /** What the host allows, what that means for this service, and, where it may be too little, how to raise it. */
@@ -102,7 +102,7 @@ export function descriptors(
   config: Config,
   workers: number,
   affordable = affordableConnections(config),
-  hardLimit = openFilesHardLimit(),
+  hardLimit = openFilesLimits().hard,
 ): Finding | [] {
   const { maxConnections } = config;
   // Where there is no /proc, nothing is known of it.
@@ -120,12 +120,6 @@ export function descriptors(
       isTooLow &&
       `raise the limit on open files: ulimit -n ${wanted}, LimitNOFILE= in systemd, --ulimit nofile= in Docker${byRoot}`,
   };
-}
-
-/** Infinity where there is none, or nothing is known of it. */
-function openFilesHardLimit(): number {
-  const [, limit] = /^Max open files +\S+ +(\d+)/m.exec(readIfThere('/proc/self/limits') ?? '') ?? [];
-  return Number(limit ?? Number.POSITIVE_INFINITY);
 }
 
 function backlog(somaxconn: string | undefined): Finding | [] {

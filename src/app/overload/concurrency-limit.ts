@@ -9,7 +9,7 @@ const STEP = 1.2;
 /** Over so many requests at least, or as many as are open at once, latency is averaged. */
 const SAMPLE = 100;
 
-/** If so many clients have left, and more than had an answer, requests wait for longer than clients do. */
+/** If so many clients have left, and as many as requests are done, these wait for longer than clients do. */
 const IMPATIENT = 10;
 
 /** Whoever never finishes for a client that has left does not keep its place for ever. */
@@ -75,10 +75,7 @@ export class ConcurrencyLimit {
     this.abandoned(enteredAt);
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, LEFT_BEHIND_MAX_MS).unref();
-    work.then(
-      () => resolve(),
-      () => resolve(),
-    );
+    work.finally(resolve).catch(() => {});
     await promise;
     clearTimeout(timer);
     this.leave(enteredAt, performance.now());
