@@ -1,6 +1,7 @@
+import cluster from 'node:cluster';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import type { AddressInfo, ListenOptions } from 'node:net';
+import net, { type AddressInfo, type ListenOptions } from 'node:net';
 import type { FastifyListenOptions } from 'fastify';
 import type { App } from '../app/types.ts';
 import type { Config } from '../config/settings.ts';
@@ -36,17 +37,22 @@ export type ListenAt = Pick<Config, 'host' | 'port' | 'opsPort'> & {
  */
 export async function listen(app: App, { host, port, opsPort, isPortReused = false, fds }: ListenAt): Promise<void> {
   // Passed on to net.Server#listen, which knows more options than Fastify declares.
-  type Options = FastifyListenOptions & ListenOptions & { fd?: number | undefined };
+  type Options = FastifyListenOptions & ListenOptions & { fd: number | undefined; handle: net.BoundSocket | undefined };
+  const isSocketOwn = fds === undefined && !cluster.isWorker;
   const options = async (port: number, fd: number | undefined): Promise<Options> => {
     // Fastify binds every address of "localhost" with a server each; connections are followed on one.
     const { address } = await lookup(host);
-    return { host: address, port, reusePort: isPortReused, backlog: BACKLOG, fd };
+    // Given an address, net.Server looks it up once more, and compiles a pattern for IPv6 to do so: some 10 ms of a start.
+    const at = { host: address, port, reusePort: isPortReused };
+    const handle = isSocketOwn && net.BoundSocket ? new net.BoundSocket(at) : undefined;
+    return { ...at, backlog: BACKLOG, fd, handle };
   };
   const { opsServer } = app;
   if (opsServer !== undefined && opsPort !== 'same') {
     try {
       opsServer.listen(await options(opsPort, fds?.[1]));
       await once(opsServer, 'listening');
+      setBacklog(opsServer, BACKLOG);
       app.log.info(`Operations listening at ${urlOf(opsServer.address() as AddressInfo)}`);
     } catch (error) {
       throw cannotListen(error, { host, port: opsPort }, 'OPS_PORT');
@@ -54,8 +60,8 @@ export async function listen(app: App, { host, port, opsPort, isPortReused = fal
   }
   try {
     await app.listen(await options(port, fds?.[0]));
-    // For a socket that is bound already, the option does not count.
-    if (fds !== undefined) setBacklog(app.server, BACKLOG);
+    // For a socket that was bound before, the option does not count.
+    setBacklog(app.server, BACKLOG);
   } catch (error) {
     throw cannotListen(error, { host, port });
   }
