@@ -40,7 +40,7 @@ export const settings = {
       enum: ['shared', 'round-robin', 'reuse-port'],
       default: 'shared',
       description:
-        'How connections reach the workers. `shared`: all accept from one socket, which outlives them. `round-robin`: the supervisor accepts and hands over. `reuse-port`: each has a socket of its own. [Compared](docs/decisions/0006-dispatch.md).',
+        'How connections reach the workers. `shared`: all accept from one socket, which outlives them. `round-robin`: the supervisor accepts and hands over; when the whole service stops, connections that wait are reset. `reuse-port`: each has a socket of its own. [Compared](docs/decisions/0006-dispatch.md).',
     },
     logLevel: {
       enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],

@@ -12,7 +12,9 @@ const ADVICE: Record<string, string> = {
   EADDRINUSE: 'the port is taken: stop what listens there, or set PORT to another one',
   EACCES: 'ports below 1024 need a privilege: set PORT to a higher one, or grant CAP_NET_BIND_SERVICE',
   EADDRNOTAVAIL: 'this machine has no such address: set HOST to one that it has, or to 0.0.0.0',
-  ENOTFOUND: 'this name has no address: set HOST to an address of this machine',
+  EINVAL:
+    'nobody can listen there: set HOST to an address of this machine, a link-local one with its interface (fe80::1%eth0)',
+  ENOTFOUND: 'this name has no address: set HOST to an address of this machine, an IPv6 one without brackets',
   EAI_AGAIN: 'this name cannot be looked up now: set HOST to an address of this machine',
 };
 
