@@ -44,8 +44,8 @@ export async function listen(app: App, { host, port, opsPort, isPortReused = fal
   const options = async (port: number, fd: number | undefined): Promise<Options> => {
     // Fastify binds every address of "localhost" with a server each; connections are followed on one.
     const { address } = await lookup(host);
-    // Given an address, net.Server looks it up once more, and compiles a pattern for IPv6 to do so: some 10 ms of a start.
     const at = { host: address, port, reusePort: isPortReused };
+    // Given an address, net.Server looks it up once more, and compiles a pattern for IPv6 to do so: some 10 ms of a start.
     const handle = isSocketOwn && net.BoundSocket ? new net.BoundSocket(at) : undefined;
     return { ...at, backlog: BACKLOG, fd, handle };
   };
@@ -54,7 +54,6 @@ export async function listen(app: App, { host, port, opsPort, isPortReused = fal
     try {
       opsServer.listen(await options(opsPort, fds?.[1]));
       await once(opsServer, 'listening');
-      setBacklog(opsServer, BACKLOG);
       app.log.info(`Operations listening at ${urlOf(opsServer.address() as AddressInfo)}`);
     } catch (error) {
       throw cannotListen(error, { host, port: opsPort }, 'OPS_PORT');
@@ -62,11 +61,11 @@ export async function listen(app: App, { host, port, opsPort, isPortReused = fal
   }
   try {
     await app.listen(await options(port, fds?.[0]));
-    // For a socket that was bound before, the option does not count.
-    setBacklog(app.server, BACKLOG);
   } catch (error) {
     throw cannotListen(error, { host, port });
   }
+  // For a socket that was bound before, the option does not count.
+  for (const server of [app.server, opsServer]) if (server) setBacklog(server, BACKLOG);
 }
 
 /** As Fastify tells of PORT. */
