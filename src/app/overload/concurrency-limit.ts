@@ -6,10 +6,6 @@ const MOST = 1000;
 /** So much more or less is tried at a time, or twice as much. */
 const STEP = 1.2;
 
-/** If it had room for so long, and for so many times as long as a request takes, the overload is over. */
-const FORGOTTEN_AFTER_MS = 1000;
-const FORGOTTEN_AFTER_LATENCIES = 10;
-
 /** Over so many requests at least, or as many as are open at once, latency is averaged. */
 const SAMPLE = 100;
 
@@ -29,22 +25,15 @@ const LEFT_BEHIND_MAX_MS = 30_000;
  * answers take a varying time, some have to wait lest servers do. It changes by a step, looks whether that was better, and
  * goes on or turns back; it needs to know neither how many servers there are nor how long an answer takes, and follows when
  * either changes. Little's law gives the throughput: as many as are open, by their latency. Where more clients leave than are
- * answered, it is halved without waiting for answers that nobody gets. When an overload is over, it is where it began: what was
- * best meanwhile would refuse a part of each crowd that the servers are soon through with.
+ * answered, it is halved without waiting for answers that nobody gets.
  */
 export class ConcurrencyLimit {
   #limit = FIRST;
-  /** Where it begins again after an overload: lower, if clients have left. */
-  #first = FIRST;
   #open = 0;
   /** When it was reached, since it was last changed: what begins from then on, is measured. */
   #reachedAt = Number.POSITIVE_INFINITY;
-  /** When it last had no room. */
-  #fullUntil = Number.NEGATIVE_INFINITY;
   #measured = 0;
   #latencyMs = 0;
-  /** One request on the average, before it was last changed. */
-  #tookMs = 0;
   /** Of those that are to be measured, how many have lost their client. */
   #abandoned = 0;
   #power = 0;
@@ -61,18 +50,15 @@ export class ConcurrencyLimit {
    */
   enter(now: number): boolean {
     if (this.#open >= this.#limit) {
-      this.#fullUntil = now;
       this.#reachedAt = Math.min(this.#reachedAt, now);
       return false;
     }
     this.#open++;
-    if (this.#open >= this.#limit) this.#forgetOverload(now);
     return true;
   }
 
   /** @param enteredAt when it did so */
   leave(enteredAt: number, now: number): void {
-    if (this.#open >= this.#limit) this.#fullUntil = now;
     this.#open--;
     if (enteredAt < this.#reachedAt) return;
     this.#measured++;
@@ -100,8 +86,9 @@ export class ConcurrencyLimit {
     if (enteredAt < this.#reachedAt) return;
     this.#abandoned++;
     if (this.#abandoned < Math.max(IMPATIENT, this.#measured)) return;
-    this.#first = this.#limit / 2;
-    this.#beginAt(this.#first);
+    this.#power = 0;
+    this.#stride = -2;
+    this.#change(0.5);
   }
 
   /** One does not count any more, and says nothing of how long the route takes. */
@@ -115,25 +102,11 @@ export class ConcurrencyLimit {
     if (power < this.#power) this.#stride = this.#stride < 0 ? 2 : -1;
     else if (this.#stride === 2) this.#stride = 1;
     this.#power = power;
-    this.#tookMs = latencyMs;
-    this.#change(this.#limit * STEP ** this.#stride);
+    this.#change(STEP ** this.#stride);
   }
 
-  /** If that was long ago. */
-  #forgetOverload(now: number): void {
-    const longMs = Math.max(FORGOTTEN_AFTER_MS, FORGOTTEN_AFTER_LATENCIES * this.#tookMs);
-    if (this.#limit < this.#first && now - this.#fullUntil >= longMs) this.#beginAt(this.#first);
-  }
-
-  /** What is known of other limits is of no use any more. */
-  #beginAt(limit: number): void {
-    this.#power = 0;
-    this.#stride = -2;
-    this.#change(limit);
-  }
-
-  #change(limit: number): void {
-    this.#limit = Math.min(MOST, Math.max(LEAST, limit));
+  #change(factor: number): void {
+    this.#limit = Math.min(MOST, Math.max(LEAST, this.#limit * factor));
     this.#reachedAt = Number.POSITIVE_INFINITY;
     this.#measured = 0;
     this.#abandoned = 0;

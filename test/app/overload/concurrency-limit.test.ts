@@ -132,41 +132,6 @@ describe('the limit on concurrency', () => {
     expect(answeredBetween(servesWithinMs, servesWithinMs + 60_000)).toBeGreaterThan(0.9 * possible);
   });
 
-  it.each([
-    { takesMs: 50, pauseMs: 999, becomes: 45 },
-    { takesMs: 50, pauseMs: 1000, becomes: 64 },
-    { takesMs: 5000, pauseMs: 49_999, becomes: 45 },
-    { takesMs: 5000, pauseMs: 50_000, becomes: 64 },
-  ])('is $becomes, $pauseMs ms after an overload of requests that take $takesMs', ({ takesMs, pauseMs, becomes }) => {
-    const limit = new ConcurrencyLimit();
-    for (let request = 0; request < 65; request++) limit.enter(0);
-    for (let request = 0; request < 100; request++) {
-      limit.leave(0, takesMs);
-      limit.enter(takesMs);
-    }
-    expect(limit.limit).toBe(45);
-    for (let request = 0; request < 63; request++) limit.leave(0, takesMs);
-    for (let request = 0; request < 45; request++) expect(limit.enter(takesMs + pauseMs)).toBe(true);
-    expect(limit.limit).toBe(becomes);
-  });
-
-  it('begins after an overload where clients no longer left', () => {
-    const limit = new ConcurrencyLimit();
-    for (let request = 0; request < 65; request++) limit.enter(0);
-    for (let client = 0; client < 10; client++) limit.abandoned(0);
-    expect(limit.limit).toBe(32);
-    for (let request = 0; request < 32; request++) limit.leave(0, 1);
-    limit.enter(1);
-    for (let request = 0; request < 100; request++) {
-      limit.leave(1, 50);
-      limit.enter(50);
-    }
-    expect(limit.limit).toBe(23);
-    for (let request = 0; request < 31; request++) limit.leave(1, 50);
-    for (let request = 0; request < 23; request++) expect(limit.enter(1050)).toBe(true);
-    expect(limit.limit).toBe(32);
-  });
-
   it('is not lowered by a few clients that leave', () => {
     const limit = new ConcurrencyLimit();
     for (let request = 0; request < 64; request++) limit.enter(0);
