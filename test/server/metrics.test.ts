@@ -182,6 +182,8 @@ describe('the metrics of several workers', () => {
     await expect.poll(async () => missing(await scrape(url))).toBe(0);
     expect(sockets()).not.toContain(`${killed}.sock`);
 
+    // Otherwise it might start another worker meanwhile, which would find all of them gone and tidy up.
+    process.kill(service.pid, 'SIGSTOP');
     for (const pid of [...service.workers.slice(1), service.pid]) process.kill(pid, 'SIGKILL');
     await Promise.all([service.pid, ...service.workers].map(gone));
     expect(sockets()).toContain(`${service.workers[1]}.sock`);
