@@ -171,7 +171,8 @@ it('SIGUSR2 does so in all workers, those that come later included, and has requ
   service.child.kill('SIGUSR2');
   await service.logged('log level', 7);
   // Of another route: the line of the last greeting may still come, for it is written at the end of its turn, and that of the level at once.
-  for (let request = 0; request < 20; request++) await (await fetch(`${url}/livez`)).text();
+  const headers = { connection: 'close' };
+  for (let request = 0; request < 20; request++) await (await fetch(`${url}/livez`, { headers })).text();
   service.child.kill('SIGTERM');
   await service.ended();
   expect(service.lines('request').filter(({ route }) => route !== '/greet')).toEqual([]);

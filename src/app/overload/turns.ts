@@ -35,7 +35,7 @@ const OWN_WORK = 0.5;
 const WATCHED_FROM = 0.25;
 
 /**
- * Refusing takes 0.02 ms, on a new connection 0.1. Of requests that take less CPU than so much on the average, a turn may become as many
+ * Refusing takes 0.02 ms, on a new connection 0.07. Of requests that take less CPU than so much on the average, a turn may become as many
  * times as long as they are cheaper: answering them takes hardly longer than sending them away.
  */
 const CHEAP_MS = 1;
